@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RESULT_TYPE', 'Parameter', 'parameters', 'pipelines', 'checked_parameters', 'give', 'result_of', 'Run',
-           'run_pipeline', 'run_table', 'workspace']
+           'run_pipeline', 'run_table', 'workspace', 'chosen']
 
 # %% ../../nbs/60_runs.ipynb #c002
 import ast
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -198,3 +199,12 @@ def run_table(settings: Settings,  # of the workspace
 def workspace() -> Settings:
     "The settings of the workspace that this notebook runs in."
     return load_settings()
+
+# %% ../../nbs/60_runs.ipynb #c029
+def chosen(have: Mapping[str, Any],  # by name
+           name: str,  # one of them, or empty for all
+           what: str,  # what they are, for the error
+           ) -> dict[str, Any]:
+    "All of `have`, or the one called `name`. Raises NotFoundError that lists the names."
+    if name and name not in have: raise NotFoundError(what.capitalize(), found=name, valid=have)
+    return {name: have[name]} if name else dict(have)
