@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['GROUND', 'INK', 'FILL', 'CHANNELS', 'CATEGORIES', 'HEAT', 'FONT', 'Tone', 'tone_of', 'contrast', 'weakest_contrast',
-           'dark_twins', 'tokens_css', 'stylesheet', 'thousands', 'brief', 'percent', 'signed_percent', 'words', 'cut']
+           'dark_twins', 'tokens_css', 'stylesheet', 'thousands', 'brief', 'with_n', 'percent', 'signed_percent',
+           'words', 'cut']
 
 # %% ../../nbs/80_theme.ipynb #c002
 import re
@@ -50,7 +51,7 @@ CATEGORIES = {
     "recharge_topup": Tone("#0a628c", "#8fd3fd"),
     "vas_unsolicited": Tone("#2e3080", "#8584fb"),
     "network_voice": Tone("#136554", "#3fcdb0"),
-    "data_internet": Tone("#1c7c4c", "#4fe6a0"),
+    "data_internet": Tone("#1c7c4c", "#4ad795"),
     "sms_mms": Tone("#35701c", "#80d873"),
     "roaming_international": Tone("#175a62", "#6fa7a0"),
     "sim_identity": Tone("#9636a0", "#e58fe8"),
@@ -159,11 +160,18 @@ def brief(
     return f"{value / size:.3g}\u202f{unit}" if abs(value) / size < 1000 else f"{thousands(value / size)}\u202f{unit}"
 
 # %% ../../nbs/80_theme.ipynb #c039
+def with_n(
+    count: float | None,  # how many were looked at
+) -> str:  # "n = 12 400"
+    "The size of the sample that a number comes from."
+    return f"n\u00a0=\u00a0{thousands(count)}"
+
+# %% ../../nbs/80_theme.ipynb #c042
 def percent(
     share: float | None,  # 0 to 1; None = nothing to divide by
 ) -> str:  # "31 %"
-    "A share in percent: whole numbers, one digit below 10 %, honest at both ends."
-    if share is None:
+    "A share in percent: whole numbers, one digit below 10 %, honest at both ends; a dash for NaN, too."
+    if share is None or share != share:
         return "–"
     if 0 < share < 0.001:
         return "<\u202f0.1\u202f%"
@@ -172,7 +180,7 @@ def percent(
     digits = 1 if 0 < share < 0.0995 or 0.9905 < share < 1 else 0
     return f"{100 * share:.{digits}f}\u202f%"
 
-# %% ../../nbs/80_theme.ipynb #c041
+# %% ../../nbs/80_theme.ipynb #c044
 def signed_percent(
     ratio: float | None,  # now / before; None = nothing to compare with
 ) -> str:  # "+8 %"
@@ -185,19 +193,23 @@ def signed_percent(
     text = f"{abs(change):.0f}\u202f%"
     return text if text.startswith("0\u202f") else ("+" if change > 0 else "−") + text
 
-# %% ../../nbs/80_theme.ipynb #c044
+# %% ../../nbs/80_theme.ipynb #c047
 def words(
     code: object,  # e.g. "network_voice"
 ) -> str:  # "Network voice"
     "A code as a person would write it; acronyms keep their capitals."
     text = str(code if code is not None else "unknown").replace("_", " ").strip() or "unknown"
-    text = re.sub(r"\b(sms|mms|sim|vas|ncc|fcc|api|lga|id)\b", lambda m: m[0].upper(), text)
+    text = re.sub(r"\b(sms|mms|sim|vas|ncc|fcc|api|lga|id|json|xml|csv|sql|nul|utc)\b", lambda m: m[0].upper(), text)
     return text[0].upper() + text[1:]
 
-# %% ../../nbs/80_theme.ipynb #c047
+# %% ../../nbs/80_theme.ipynb #c050
 def cut(
     text: str,  # any text
     most: int = 30,  # letters that fit
 ) -> str:
     "`text`, ending in … where it would be too long."
-    return text if len(text) <= most else text[: most - 1].rstrip(" ,.-") + "…"
+    if len(text) <= most:
+        return text
+    room = text[: most - 1]
+    at_word = room.rpartition(" ")[0]
+    return (at_word if len(at_word) > most // 2 else room).rstrip(" ,.-·") + "…"
