@@ -39,4 +39,12 @@ with tempfile.TemporaryDirectory() as folder:
         env=env,
         check=True,
     )
-print(f"{LOCK.name}: {sum('==' in line for line in LOCK.read_text(encoding='utf-8').splitlines())} packages")
+# the lock is for Linux and macOS, and says so once (pyproject.toml), not on every line
+EVERYWHERE = {"python_full_version < '3.14'", "(sys_platform == 'darwin' or sys_platform == 'linux')"}
+lines = []
+for line in LOCK.read_text(encoding="utf-8").splitlines():
+    pin, _, marker = line.partition(" ; ")
+    rest = [part for part in marker.split(" and ") if part and part not in EVERYWHERE]
+    lines.append(f"{pin} ; {' and '.join(rest)}" if rest else pin)
+LOCK.write_text("\n".join(lines) + "\n", encoding="utf-8")
+print(f"{LOCK.name}: {len(lines)} packages")
