@@ -48,8 +48,8 @@ class TableSpec:
 
     @property
     def schema(self) -> ibis.Schema:
-        "The Ibis schema."
-        return ibis.schema({c.name: dt.dtype(c.type)(nullable=c.null) for c in self.columns})
+        "The Ibis schema; what may be null is the contract's affair, not the type's."
+        return ibis.schema({c.name: dt.dtype(c.type) for c in self.columns})
 
 # %% ../../nbs/02_schema.ipynb #c007
 @cache

@@ -58,7 +58,9 @@ class Landed:
 # %% ../../nbs/18_landing.ipynb #c014
 def _stage(con: Backend, source: Source, path: Path, earlier: ir.Table) -> ir.Table:
     batches = pa.RecordBatchReader.from_batches(READ_SCHEMA, read_records(path, source.format))
-    con.create_table("beejan_read", batches, temp=True, overwrite=True)
+    con.con.register("beejan_batches", batches)
+    con.raw_sql("CREATE OR REPLACE TEMP TABLE beejan_read AS FROM beejan_batches")
+    con.con.unregister("beejan_batches")
     con.create_table("beejan_stage", with_identity(con.table("beejan_read")), temp=True, overwrite=True)
     con.drop_table("beejan_read")
     stage = con.table("beejan_stage")
