@@ -190,6 +190,7 @@ def _proved(f: ByteFacts) -> Encoding | None:
 
 # %% ../../nbs/14a_encoding.ipynb #c021
 _START = {"cp1252": 0.3}
+_WESTERN = ("cp1252", "mac_roman", "cp850", "cp437", "latin-1", "cp1250", "cp1254")
 _LEGACY = (
     "cp1252 mac_roman cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 koi8_r cp850 cp437 "
     "cp874 gb18030 big5 cp932 euc_jp cp949 latin-1"
@@ -244,7 +245,8 @@ def _weighed(f: ByteFacts) -> Encoding:
     found = _readings(windows)
     ranked = sorted(found, key=lambda n: (-found[n][0], _LEGACY.index(n)))
     best = ranked[0]
-    rivals = [n for n in ranked[1:] if found[n][0] > found[best][0] - 0.25 and found[n][1] != found[best][1]]
+    near = [n for n in ranked[1:] if found[n][0] > found[best][0] - 0.25 and found[n][1] != found[best][1]]
+    rivals = [n for n in near if best not in _WESTERN or n in _WESTERN]
     if rivals and best not in _START and (second := from_bytes(b"\n".join(windows)).best()):
         heard = codecs.lookup(second.encoding).name
         best = next((n for n in (best, *rivals) if codecs.lookup(n).name == heard), best)
