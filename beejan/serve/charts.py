@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TIP', 'BAR_TONES', 'ROW', 'WEEKDAYS', 'Chart', 'nothing', 'plain_axes', 'dress', 'steps', 'trend_frame',
            'trend_title', 'trend_bars', 'date_ticks', 'note', 'mark_events', 'mark_periods', 'mark_end', 'draw_trend',
-           'trend_summary', 'trend_legend', 'trend_table', 'trend', 'ranked', 'shortened', 'change_column',
+           'trend_summary', 'trend_legend', 'trend_table', 'trend', 'ranked', 'shortened', 'change_column', 'fitted',
            'bar_columns', 'bars', 'write_columns', 'draw_ranked', 'ranked_table', 'ranked_chart', 'lead_title',
            'categories', 'channels', 'states', 'movers_frame', 'movers_title', 'mover_columns', 'draw_movers',
            'movers_words', 'no_movers', 'movers', 'week_grid', 'slot_name', 'rate_words', 'heat', 'draw_week',
@@ -83,11 +83,11 @@ def dress(
     "Draw a plot with Bokeh and give it Beejan's look: hover text instead of a toolbar, nothing to drag, full width."
     figure = hv.render(plot, backend="bokeh")
     marks = figure.renderers[0]
-    marks.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None)
+    marks.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None, hover_glyph=None)
     figure.update(height=height, sizing_mode="stretch_width", min_width=0, title=None, toolbar_location=None)
     figure.update(min_border=0, min_border_left=0, min_border_right=0, min_border_top=0, min_border_bottom=0)
     figure.update(background_fill_color=None, border_fill_color=None, outline_line_color=None)
-    hover = [HoverTool(tooltips=TIP.format(tip), renderers=[marks])] if tip else []
+    hover = [HoverTool(tooltips=TIP.format(tip), renderers=[marks], show_arrow=False)] if tip else []
     figure.toolbar.update(logo=None, tools=hover, active_drag=None, active_scroll=None, active_tap=None)
     for legend in figure.legend:
         legend.visible = False
@@ -132,7 +132,7 @@ def trend_title(
     period: Period,  # what is shown
 ) -> str:
     "What the daily counts say, in one line."
-    a_day = brief(round(move.now / period.full)) if period.full and move.now >= period.full else "fewer than one"
+    a_day = brief(round(move.now / period.covered)) if 0 < period.covered <= move.now else "fewer than one"
     if move.change is None:
         text = f"{thousands(move.contacts)} contact{'s' * (move.contacts != 1)} came in, {a_day} a day"
     elif move.sure():
@@ -243,7 +243,10 @@ def draw_trend(
     "The trend with its axes and its direct labels."
     figure, half = trend_bars(daily), pd.Timedelta(hours=12)
     high = max(float(daily["contacts"].max()), 1.0)
-    first, last = daily["day"].iloc[0], daily["day"].iloc[-1]
+    last = daily["day"].iloc[-1]
+    first = min(
+        daily["day"].iloc[0], last - pd.Timedelta(days=13)
+    )  # a day's column stays a column in a new installation
     ticks, dates = steps(high), date_ticks(first.date(), last.date())
     figure.update(x_range=Range1d(first - half, last + half), y_range=Range1d(0, high * 1.22))
     figure.yaxis.update(ticker=FixedTicker(ticks=ticks), major_label_overrides={t: brief(t) for t in ticks})
@@ -383,7 +386,17 @@ def change_column(
         return signed_percent(move.change)
     return "new" if move.now and move.gap == move.now else ""
 
-# %% ../../nbs/81_charts.ipynb #c055
+# %% ../../nbs/81_charts.ipynb #c056
+def fitted(
+    labels: Sequence[str],  # names of rows
+    counts: Sequence[str],  # the numbers beside them
+    most: int,  # letters that fit beside a count of five digits
+) -> list[str]:
+    "Names cut so that they do not run into the numbers."
+    longest = max((len(count) for count in counts), default=0)
+    return [cut(label, most - math.ceil(1.4 * max(0, longest - 6))) for label in labels]
+
+# %% ../../nbs/81_charts.ipynb #c058
 def bar_columns(
     rows: pd.DataFrame,  # `ranked` or `shortened`
     tones: Sequence[str],  # one light colour a row
@@ -391,39 +404,39 @@ def bar_columns(
     "What a ranked bar shows: colours, number columns and hover text, ready to be drawn."
     moved, ink = rows["move"].tolist(), theme.INK
     counts, shares = [thousands(n) for n in rows["contacts"]], [percent(s) for s in rows["share"]]
-    told = [f"<br>{change_words(m)}" if m.change is not None else "" for m in moved]
     return rows.drop(columns="move").assign(
         row=[f"{i:02d}" for i in range(len(rows))],
         color=list(tones),
-        name=[cut(text, 31) for text in rows["label"]],
+        name=fitted(rows["label"].tolist(), counts, 31),
         count=counts,
         part=["" if s == "–" else s for s in shares],
         change=[change_column(m) for m in moved],
         change_tone=[ink["ink" if m.sure() else "muted"].light for m in moved],
         change_style=["bold" if m.sure() else "normal" for m in moved],
         notch=[m.before if m.before else math.nan for m in moved],
-        tip=[f"{n} contacts, {s}{t}" for n, s, t in zip(counts, shares, told, strict=True)],
+        tip=[f"{n} contacts, {s}" for n, s in zip(counts, shares, strict=True)],
+        how=[change_words(m) if m.change is not None else "" for m in moved],
     )
 
-# %% ../../nbs/81_charts.ipynb #c057
+# %% ../../nbs/81_charts.ipynb #c060
 ROW = 42  # pixels from one bar to the next
 
-# %% ../../nbs/81_charts.ipynb #c058
+# %% ../../nbs/81_charts.ipynb #c061
 def bars(
-    shown: pd.DataFrame,  # row, the measure, color, label, tip
+    shown: pd.DataFrame,  # row, the measure, color, label, tip, how
     measure: str,  # column that gives the length
     low: float,  # left end of the axis
     high: float,  # right end
 ) -> Any:  # a Bokeh figure
     "Horizontal bars drawn by hvPlot, first row on top, without axes."
-    plot = hvPlot(shown[::-1]).barh(x="row", y=measure, color="color", hover_cols=["label", "tip"])
-    figure = dress(plot, ROW * len(shown) + 8, "<b>@label</b><br>@tip")
+    plot = hvPlot(shown[::-1]).barh(x="row", y=measure, color="color", hover_cols=["label", "tip", "how"])
+    figure = dress(plot, ROW * len(shown) + 8, "<b>@label</b><br>@tip<br>@how")
     figure.renderers[0].glyph.update(height=0.24, line_color=None, border_radius=2, fill_alpha=0.92)
     figure.update(x_range=Range1d(low, high), min_border_top=8)
     figure.axis.visible, figure.grid.visible = False, False
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c060
+# %% ../../nbs/81_charts.ipynb #c063
 def write_columns(
     figure: Any,  # horizontal bars
     source: ColumnDataSource,  # with row, name, left, right and the texts
@@ -437,7 +450,7 @@ def write_columns(
         right = {"x": "right", "x_offset": -offset, "text_align": "right"}
         figure.text(text=field, text_color=colour, text_font_style=style, **right, **looks)
 
-# %% ../../nbs/81_charts.ipynb #c061
+# %% ../../nbs/81_charts.ipynb #c064
 def draw_ranked(
     shown: pd.DataFrame,  # `bar_columns`
 ) -> Any:  # a Bokeh figure
@@ -455,7 +468,7 @@ def draw_ranked(
     write_columns(figure, source, columns)
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c063
+# %% ../../nbs/81_charts.ipynb #c066
 def ranked_table(
     rows: pd.DataFrame,  # `ranked`
     what: str,  # heading of the first column
@@ -472,7 +485,7 @@ def ranked_table(
         table["Change"] = [change_words(m) if m.change is not None or m.gap else "" for m in rows["move"]]
     return table
 
-# %% ../../nbs/81_charts.ipynb #c065
+# %% ../../nbs/81_charts.ipynb #c068
 def ranked_chart(
     key: str,  # the chart's short name
     title: str,  # the finding
@@ -488,7 +501,10 @@ def ranked_chart(
     hidden = int(rows["contacts"].sum()) - known
     than = f", change against the same {period.full} days before" if compared else ""
     more = f" with a known {what.lower()}, {thousands(hidden)} more without" if hidden else ""
-    told = [f"{r.label} {thousands(r.contacts)} ({percent(r.share)})" for r in shown.itertuples()]
+    told = [
+        f"{r.label} {thousands(r.contacts)}{f' ({percent(r.share)})' * (r.share == r.share)}"
+        for r in shown.itertuples()
+    ]
     legend = (("notch", "ink", "the period before"), ("bold", "Bold", "more than chance")) if compared else ()
     figure = draw_ranked(bar_columns(shown, [tone(c).light for c in shown["code"]]))
     summary, table = f"{what} by contacts: {', '.join(told)}.", ranked_table(rows, what, period)
@@ -503,7 +519,7 @@ def ranked_chart(
         legend,
     )
 
-# %% ../../nbs/81_charts.ipynb #c068
+# %% ../../nbs/81_charts.ipynb #c071
 def lead_title(
     rows: pd.DataFrame,  # `ranked`
     skip: Sequence[str],  # codes that cannot lead
@@ -519,7 +535,7 @@ def lead_title(
         return f"{first.label} ({percent(first.share)}) and {other} ({percent(second.share)}) lead together"
     return one.format(label=first.label, share=percent(first.share))
 
-# %% ../../nbs/81_charts.ipynb #c072
+# %% ../../nbs/81_charts.ipynb #c075
 def categories(
     moved: Mapping[str, Move],  # category -> how it moved
     names: Mapping[str, str],  # category -> label
@@ -533,7 +549,7 @@ def categories(
     title = lead_title(rows, quiet, "{label} is the main reason: {share} of contacts")
     return ranked_chart("categories", title or "No category could be told", "Category", rows, tone_of, period, quiet)
 
-# %% ../../nbs/81_charts.ipynb #c075
+# %% ../../nbs/81_charts.ipynb #c078
 def channels(
     moved: Mapping[str, Move],  # channel -> how it moved
     names: Mapping[str, str],  # channel -> label
@@ -546,7 +562,7 @@ def channels(
     title = lead_title(rows, ("unknown",), "{label} brings {share} of contacts")
     return ranked_chart("channels", title or "No channel is known", "Channel", rows, tone_of, period)
 
-# %% ../../nbs/81_charts.ipynb #c078
+# %% ../../nbs/81_charts.ipynb #c081
 def states(
     moved: Mapping[str, Move],  # state -> how it moved; `unknown` among them
     names: Mapping[str, str],  # state -> label
@@ -555,6 +571,8 @@ def states(
     "Where: contacts by state, those without a place last."
     rows = ranked(moved, dict(names) | {"unknown": "State not known"})
     title = lead_title(rows, ("unknown",), "{label} sends the most: {share} of contacts whose state is known")
+    if rows.empty:
+        return nothing("states", "No place to show", "No contact falls into these days.")
     if not title:
         todo = "Map a state, city or phone column in the source's declaration (pipelines/sources/NAME.toml)."
         return nothing("states", "No contact says where", "None of the contacts in these days names a state.", todo)
@@ -563,7 +581,7 @@ def states(
         "states", title, "State", rows, lambda code: muted if code in ("unknown", "") else accent, period
     )
 
-# %% ../../nbs/81_charts.ipynb #c082
+# %% ../../nbs/81_charts.ipynb #c085
 def movers_frame(
     moved: Mapping[str, Move],  # "Mobile data in Lagos" -> how it moved
     most: int = 10,  # rows
@@ -574,7 +592,7 @@ def movers_frame(
     rows.sort(key=lambda r: (not r["sure"], -abs(r["gap"]), r["label"]))
     return pd.DataFrame(rows[:most], columns=["label", "move", "sure", "gap"])
 
-# %% ../../nbs/81_charts.ipynb #c085
+# %% ../../nbs/81_charts.ipynb #c088
 def movers_title(
     found: pd.DataFrame,  # `movers_frame`
 ) -> str:
@@ -586,26 +604,27 @@ def movers_title(
     way, more = ("rose", "more") if first["gap"] > 0 else ("fell", "fewer")
     return f"{first['label']} {way} most: {thousands(abs(first['gap']))} {more} contacts"
 
-# %% ../../nbs/81_charts.ipynb #c088
+# %% ../../nbs/81_charts.ipynb #c091
 def mover_columns(
     found: pd.DataFrame,  # `movers_frame`
 ) -> pd.DataFrame:
     "What a mover's bar shows, ready to be drawn."
     moved, accent, pale = found["move"].tolist(), theme.INK["accent"].light, theme.FILL["faint"].light
     error = [1.96 * m.gap_se for m in moved]
-    told = [f"{thousands(m.before)} before, {thousands(m.now)} now<br>{change_words(m)}" for m in moved]
+    more = [("+" if gap > 0 else "") + thousands(gap) for gap in found["gap"]]
     return found.drop(columns="move").assign(
         row=[f"{i:02d}" for i in range(len(found))],
-        name=[cut(text, 38) for text in found["label"]],
+        name=fitted(found["label"].tolist(), more, 38),
         color=[accent if sure else pale for sure in found["sure"]],
         low=found["gap"] - error,
         high=found["gap"] + error,
-        more=[("+" if gap > 0 else "") + thousands(gap) for gap in found["gap"]],
+        more=more,
         change=[change_column(m) for m in moved],
-        tip=told,
+        tip=[f"{thousands(m.before)} before, {thousands(m.now)} now" for m in moved],
+        how=[change_words(m) for m in moved],
     )
 
-# %% ../../nbs/81_charts.ipynb #c090
+# %% ../../nbs/81_charts.ipynb #c093
 def draw_movers(
     shown: pd.DataFrame,  # `mover_columns`
 ) -> Any:  # a Bokeh figure
@@ -624,7 +643,7 @@ def draw_movers(
     write_columns(figure, source, [("more", 52, ink, "bold"), ("change", 0, muted, "normal")])
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c092
+# %% ../../nbs/81_charts.ipynb #c095
 def movers_words(
     found: pd.DataFrame,  # `movers_frame`
     compared: int,  # how many combinations were looked at
@@ -645,7 +664,7 @@ def movers_words(
     )
     return summary, table
 
-# %% ../../nbs/81_charts.ipynb #c094
+# %% ../../nbs/81_charts.ipynb #c097
 def no_movers(
     period: Period,  # what would be compared
 ) -> Chart | None:  # None: there is something to compare
@@ -659,7 +678,7 @@ def no_movers(
     todo = "Report on fewer days, or wait until the period before is covered."
     return nothing("movers", "There is no earlier period to compare with", why, todo)
 
-# %% ../../nbs/81_charts.ipynb #c096
+# %% ../../nbs/81_charts.ipynb #c099
 def movers(
     moved: Mapping[str, Move],  # "Mobile data in Lagos" -> how it moved
     what: str,  # what was combined: "category and state"
@@ -670,9 +689,12 @@ def movers(
         return early
     found = movers_frame(moved)
     if found.empty:
-        return nothing(
-            "movers", "Nothing changed", "Every count is the same as in the period before, or there is none."
+        why = (
+            "Every count is the same as in the period before."
+            if moved
+            else "No contact falls into these days or the days before."
         )
+        return nothing("movers", "Nothing changed" if moved else "Nothing to compare", why)
     now, before = sum(m.now for m in moved.values()), sum(m.before for m in moved.values())
     than = f"{period.full} days against the same days before"
     sub = f"Difference in contacts by {what}, {than}, {with_n(now)} and {thousands(before)}"
@@ -683,7 +705,7 @@ def movers(
     figure, legend = draw_movers(mover_columns(found)), (*keys, ("line", "ink", "95 % interval"))
     return Chart("movers", movers_title(found), sub, summary, table, figure, ROW * len(found) + 8, legend)
 
-# %% ../../nbs/81_charts.ipynb #c101
+# %% ../../nbs/81_charts.ipynb #c104
 def week_grid(
     hours: pd.DataFrame,  # an asked `hour_counts`
     period: Period,  # how often each weekday occurs
@@ -697,10 +719,10 @@ def week_grid(
     grid = pd.DataFrame(cells, columns=["weekday", "hour", "contacts"])
     return grid.assign(mean=grid["contacts"] / grid["weekday"].map(times))
 
-# %% ../../nbs/81_charts.ipynb #c103
+# %% ../../nbs/81_charts.ipynb #c106
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-# %% ../../nbs/81_charts.ipynb #c104
+# %% ../../nbs/81_charts.ipynb #c107
 def slot_name(
     weekday: int,  # 0 = Monday
     hour: int,  # 0 to 23
@@ -708,14 +730,14 @@ def slot_name(
     "An hour of the week in words."
     return f"{WEEKDAYS[weekday]} {hour:02d}:00–{(hour + 1) % 24:02d}:00"
 
-# %% ../../nbs/81_charts.ipynb #c106
+# %% ../../nbs/81_charts.ipynb #c109
 def rate_words(
     mean: float,  # contacts an hour
 ) -> str:  # "57" or "3.4"
     "A rate with as many digits as it deserves."
     return brief(round(mean) if mean >= 10 else round(mean, 1))
 
-# %% ../../nbs/81_charts.ipynb #c108
+# %% ../../nbs/81_charts.ipynb #c111
 def heat(
     grid: pd.DataFrame,  # `week_grid`
 ) -> Any:  # a Bokeh figure
@@ -737,7 +759,7 @@ def heat(
     figure.renderers[0].glyph.update(line_color=theme.GROUND["panel"].light, line_width=2)
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c110
+# %% ../../nbs/81_charts.ipynb #c113
 def draw_week(
     grid: pd.DataFrame,  # `week_grid`
 ) -> Any:  # a Bokeh figure
@@ -753,7 +775,7 @@ def draw_week(
     figure.rect(x=[peak["hour"]], y=[peak["weekday"]], width=1, height=1, fill_color=None, line_color=ink, line_width=2)
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c112
+# %% ../../nbs/81_charts.ipynb #c115
 def week_words(
     grid: pd.DataFrame,  # `week_grid`
 ) -> tuple[str, str, pd.DataFrame]:  # title, summary, table
@@ -763,6 +785,7 @@ def week_words(
     title = f"{when} is busiest" + (
         f": {times:.1f} times the usual hour" if times >= 1.5 else ", though hours differ little"
     )
+    title = title if grid["contacts"].sum() >= 168 else "Too few contacts to name a busy hour"
     sums = grid.groupby("weekday")["contacts"].sum()
     by_day = ", ".join(f"{WEEKDAYS[day]} {thousands(n)}" for day, n in sums.items())
     busiest = f"Busiest: {when} with {rate_words(peak['mean'])} contacts; the average hour has {rate_words(usual)}."
@@ -772,7 +795,7 @@ def week_words(
     table.insert(0, "Hour", [f"{hour:02d}:00" for hour in table.index])
     return title, f"Contacts per hour of the week. {busiest} Sums by weekday: {by_day}.", table
 
-# %% ../../nbs/81_charts.ipynb #c114
+# %% ../../nbs/81_charts.ipynb #c117
 def week(
     hours: pd.DataFrame,  # an asked `hour_counts`
     period: Period,  # the days counted
@@ -790,7 +813,7 @@ def week(
     legend = (("heat", "accent", f"0 to {rate_words(grid['mean'].max())} contacts an hour"),)
     return Chart("week", title, sub, summary, table, draw_week(grid), 276, legend)
 
-# %% ../../nbs/81_charts.ipynb #c118
+# %% ../../nbs/81_charts.ipynb #c121
 def drawing(
     figure: Plot,  # a chart's figure
 ) -> dict[str, Any]:  # for Bokeh.embed.embed_item

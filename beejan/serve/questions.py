@@ -47,6 +47,10 @@ class Period:
         lambda self: self.first - timedelta(days=self.days), doc="The first day of the period before."
     )
     full = property(lambda self: self.days - self.unfinished, doc="How many days are over.")
+    covered = property(
+        lambda self: max(0, self.full - max(0, (self.since - self.first).days if self.since else 0)),
+        doc="How many of the days that are over have data at all.",
+    )
     comparable = property(
         lambda self: self.full > 0 and (self.since is None or self.since <= self.first_before),
         doc="Whether the period before is covered by data.",

@@ -94,7 +94,7 @@ class Card:
     unit: str = ""
     text: bool = False  # the value is words
     mark: tuple[str, str] | None = None  # (good, soon or late; words)
-    spark: str = ""  # inline SVG; makes the card wide
+    spark: str = ""  # inline SVG
 
 # %% ../../nbs/82_reports.ipynb #c020
 def sparkline(
@@ -243,7 +243,11 @@ def quality_part(
     rows.sort(key=lambda r: (order[r["mark"][0]], r["words"], r["scope"]))
     n, tones = len(rows), [r["mark"][0] for r in rows]
     bad, watch = tones.count("late"), tones.count("soon")
-    title, mark = (f"All {n} checks hold", ("good", "✓ all hold")) if n else ("No check has run", None)
+    title, mark = (
+        (f"All {n} checks hold" if n > 1 else "The one check holds", ("good", "✓ all hold"))
+        if n
+        else ("No check has run", None)
+    )
     if watch:
         title, mark = f"{watch} of {n} checks to watch", ("soon", f"! {watch} to watch")
     if bad:
@@ -270,9 +274,9 @@ def shown_table(
     frame: pd.DataFrame,  # headings in words
 ) -> dict[str, Any]:  # columns, rows of text, which columns are numbers
     "A frame as a page shows it: whole numbers with thin gaps, at the right."
-    numeric = [pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns]
-    rows = frame.itertuples(index=False)
-    cells = [[found_words(v) if n else str(v) for v, n in zip(row, numeric, strict=True)] for row in rows]
+    number = re.compile(r"[−+]?[\d.\u202f]*%?|–")
+    cells = [[v if isinstance(v, str) else found_words(v) for v in row] for row in frame.itertuples(index=False)]
+    numeric = [all(number.fullmatch(cell) for cell in column) for column in zip(*cells, strict=True)]
     return {"columns": [str(c) for c in frame.columns], "rows": cells, "numeric": numeric}
 
 # %% ../../nbs/82_reports.ipynb #c048
@@ -413,7 +417,7 @@ def headline(
 ) -> str:
     "The report in one line."
     if not total.contacts:
-        return f"No contacts came in, {dates_in_words(period.first, period.until, year=False)}"
+        return f"No contacts are dated {dates_in_words(period.first, period.until, year=False)}"
     text = f"{thousands(total.contacts)} contact{'s' * (total.contacts != 1)} came in{' so far' * period.unfinished}"
     if total.change is None:
         return text

@@ -132,7 +132,7 @@ def tokens_css() -> str:
             f":root{{--font:{FONT};{block('light')}}}",
             f'@media (prefers-color-scheme:dark){{:root:not([data-theme="light"]){{{block("dark")}}}}}',
             f':root[data-theme="dark"]{{{block("dark")}}}',
-            f"@media print{{:root,:root[data-theme]{{{block('light')}}}}}",
+            f"@media print{{:root:root:root{{{block('light')}}}}}",
         ]
     )
 

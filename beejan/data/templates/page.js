@@ -36,12 +36,24 @@
   document.addEventListener("click", e => closeWhys(e.target.closest?.(".why")));
   document.addEventListener("keydown", e => { if (e.key === "Escape") closeWhys(); });
 
-  // paper cannot be clicked
+  // paper cannot be clicked: tables are opened, and each plot leaves a picture that fits any sheet
   let opened = [];
   addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("details.behind:not([open])")];
     opened.forEach(d => { d.open = true; });
+    for (const plot of plots) {
+      for (const view of plot.views ?? []) {
+        const picture = view.export("png").canvas;
+        if (!picture.height) continue; // not the plot itself
+        picture.style.width = `${plot.host.clientWidth}px`;
+        picture.className = "on-paper";
+        plot.host.after(picture);
+      }
+    }
   });
-  addEventListener("afterprint", () => opened.forEach(d => { d.open = false; }));
+  addEventListener("afterprint", () => {
+    opened.forEach(d => { d.open = false; });
+    document.querySelectorAll(".on-paper").forEach(c => c.remove());
+  });
   draw();
 })();
