@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 BARS = {"recall": 0.97, "precision": 0.97, "seconds": 30.0, "peak_mib": 1024.0}  # for 500,000 texts on 2 cores
+ABOVE = {"seconds": 45.0, "peak_mib": 2048.0}  # a million texts, for larger sets
 FRESH = 1_000  # records of the incremental run
 
 
@@ -90,16 +91,24 @@ def incremental(contents: pa.Table) -> dict[str, float]:
 METHODS: dict[str, Callable] = {"beejan": ours, "datasketch": datasketch, "incremental": incremental}
 
 
+def peak_mib() -> float:
+    "Peak memory of this process alone: `ru_maxrss` starts from its parent's."
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def child(method: str, source: str, target: str) -> None:
     "Run one method on a stored set; leave its answer and print its cost."
     contents = feather.read_table(source, memory_map=False)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     answer = METHODS[method](contents)
     seconds = time.perf_counter() - start
     if isinstance(answer, np.ndarray):
         np.save(target, answer)
         answer = {"seconds": seconds}
-    print(json.dumps(answer | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps(answer | {"cpu_seconds": time.process_time() - cpu, "peak_mib": peak_mib()}))
 
 
 # ---------------------------------------- the judge
@@ -174,9 +183,9 @@ def main() -> int:
                 f"{k} {side[k]:,.4g}" for k in ("recall", "precision", "seconds", "peak_mib")))  # fmt: skip
         if "datasketch" not in methods:
             print("beside it: DATASKETCH IS NOT INSTALLED, so it was not measured (pip install datasketch)")
-    failed = [
-        f"{k} {got[k]:.4g}, bar {bar:g}" for k, bar in BARS.items() if (got[k] < bar) == (bar < 1) and got[k] != bar
-    ]
+    bars = BARS | ({k: per * a.n / 1e6 for k, per in ABOVE.items()} if a.n > 500_000 else {})
+    good = {k: got[k] >= bar if bar < 1 else got[k] <= bar for k, bar in bars.items()}
+    failed = [f"{k} {got[k]:.4g}, bar {bars[k]:g}" for k, ok in good.items() if not ok]
     failed += [] if inc["equal"] else ["incremental links differ from one run's"]
     print("FAILED: " + "; ".join(failed) if failed else "all bars hold")
     return bool(failed)

@@ -36,7 +36,7 @@ MIN_SCORE = 85.0  # of 100: what counts as nearly the same (rapidfuzz ratio)
 COMPARED = 4  # how many earlier texts each text is compared with
 _MOST_ROWS = 2**26  # a position, a number of keys and a position fit into 64 bits
 
-# %% ../../nbs/31_duplicates.ipynb #c012
+# %% ../../nbs/31_duplicates.ipynb #c013
 def _likeliest(met: np.ndarray, n_chars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     start = np.flatnonzero(np.diff(met, prepend=met[:1] + np.uint64(1)))
     met, shared = met[start], np.diff(start, append=len(met))
@@ -49,7 +49,7 @@ def _likeliest(met: np.ndarray, n_chars: np.ndarray) -> tuple[np.ndarray, np.nda
     best = at - first < COMPARED
     return late[best], ranked[best] & (2**32 - 1)
 
-# %% ../../nbs/31_duplicates.ipynb #c014
+# %% ../../nbs/31_duplicates.ipynb #c015
 def likeliest_pairs(
     keys: np.ndarray,  # int32, texts × KEYS, in landing order
     n_chars: np.ndarray,  # letters of each text
@@ -64,14 +64,14 @@ def likeliest_pairs(
     late, early = zip(*(_likeliest(piece, n_chars) for piece in pieces), strict=True)
     return np.concatenate(late), np.concatenate(early)
 
-# %% ../../nbs/31_duplicates.ipynb #c017
+# %% ../../nbs/31_duplicates.ipynb #c018
 def _scores(words: pa.Array, late: np.ndarray, early: np.ndarray) -> np.ndarray:
     rows = np.union1d(late, early)
     text = np.array(words.take(pa.array(rows)).to_pylist(), object)
     one, other = (text[np.searchsorted(rows, side)].tolist() for side in (late, early))
     return process.cpdist(one, other, scorer=fuzz.ratio, score_cutoff=MIN_SCORE, dtype=np.float64, workers=WORKERS)
 
-# %% ../../nbs/31_duplicates.ipynb #c018
+# %% ../../nbs/31_duplicates.ipynb #c019
 def best_matches(
     words: pa.Array,  # normalised words of each text, in landing order
     late: np.ndarray,  # position of a text
@@ -85,7 +85,7 @@ def best_matches(
     best = best[np.diff(late[best], prepend=-1) != 0]
     return late[best], early[best], score[best]
 
-# %% ../../nbs/31_duplicates.ipynb #c021
+# %% ../../nbs/31_duplicates.ipynb #c022
 def _linked_near(first: np.ndarray, score: np.ndarray, words: pa.Array, matches: tuple[np.ndarray, ...]) -> None:
     for i, j, s in zip(*(m.tolist() for m in matches), strict=True):
         if (k := int(first[j])) >= 0:
@@ -93,7 +93,7 @@ def _linked_near(first: np.ndarray, score: np.ndarray, words: pa.Array, matches:
             j, s = (k, onward) if onward else (j, s)
         first[i], score[i] = j, s
 
-# %% ../../nbs/31_duplicates.ipynb #c023
+# %% ../../nbs/31_duplicates.ipynb #c025
 LINKED = pa.schema(
     [
         *FINGERPRINT,
@@ -104,7 +104,7 @@ LINKED = pa.schema(
     ]
 )
 
-# %% ../../nbs/31_duplicates.ipynb #c024
+# %% ../../nbs/31_duplicates.ipynb #c028
 def _unseen(new: pa.Table, earlier: pa.Table) -> pa.Table:
     new = in_order(new.select(FINGERPRINT.names).cast(FINGERPRINT))
     if len(new) and len(earlier) and (found := new["seq"][0].as_py()) <= (last := earlier["seq"][-1].as_py()):
@@ -119,7 +119,7 @@ def _unseen(new: pa.Table, earlier: pa.Table) -> pa.Table:
     seen = pc.is_in(new["contact_id"], earlier["contact_id"].combine_chunks())
     return new.filter(pc.invert(seen)) if pc.any(seen).as_py() else new
 
-# %% ../../nbs/31_duplicates.ipynb #c026
+# %% ../../nbs/31_duplicates.ipynb #c031
 def _near_matches(texts: pa.Table, distinct: np.ndarray, known: int) -> tuple[np.ndarray, ...]:
     at = np.flatnonzero(distinct & texts["keys"].is_valid().to_numpy())
     chosen = texts.select(["keys", "n_chars"]).take(pa.array(at))
@@ -127,7 +127,22 @@ def _near_matches(texts: pa.Table, distinct: np.ndarray, known: int) -> tuple[np
     late, early = likeliest_pairs(keys, chosen["n_chars"].to_numpy(), int(np.searchsorted(at, known)))
     return best_matches(texts["words"].combine_chunks(), at[late], at[early])
 
-# %% ../../nbs/31_duplicates.ipynb #c027
+# %% ../../nbs/31_duplicates.ipynb #c032
+def _as_linked(texts: pa.Table, first: np.ndarray, score: np.ndarray, distinct: np.ndarray) -> pa.Table:
+    to = pa.array(first, mask=first < 0)
+    kind = pc.if_else(pa.array(distinct), "near", "exact")
+    columns = {
+        **dict(zip(FINGERPRINT.names, texts.columns, strict=True)),
+        "words": pc.if_else(pa.array(distinct), texts["words"], None),
+        "keys": pc.if_else(pa.array(distinct), texts["keys"], None),
+        "first_seq": texts["seq"].take(to),
+        "first_contact_id": texts["contact_id"].take(to),
+        "kind": pc.if_else(to.is_valid(), kind, None),
+        "score": pa.array(score, mask=first < 0),
+    }
+    return pa.table(columns, schema=LINKED)
+
+# %% ../../nbs/31_duplicates.ipynb #c033
 def link_duplicates(
     new: pa.Table,  # `FINGERPRINT` rows of records that are not yet linked
     earlier: pa.Table | None = None,  # `LINKED` rows of earlier runs that matter to them, from `candidates`
@@ -145,27 +160,12 @@ def link_duplicates(
     _linked_near(first, score, texts["words"].combine_chunks(), _near_matches(texts, distinct, known))
     return _as_linked(texts, first, score, distinct).slice(known)
 
-# %% ../../nbs/31_duplicates.ipynb #c028
-def _as_linked(texts: pa.Table, first: np.ndarray, score: np.ndarray, distinct: np.ndarray) -> pa.Table:
-    to = pa.array(first, mask=first < 0)
-    kind = pc.if_else(pa.array(distinct), "near", "exact")
-    columns = {
-        **dict(zip(FINGERPRINT.names, texts.columns, strict=True)),
-        "words": pc.if_else(pa.array(distinct), texts["words"], None),
-        "keys": pc.if_else(pa.array(distinct), texts["keys"], None),
-        "first_seq": texts["seq"].take(to),
-        "first_contact_id": texts["contact_id"].take(to),
-        "kind": pc.if_else(to.is_valid(), kind, None),
-        "score": pa.array(score, mask=first < 0),
-    }
-    return pa.table(columns, schema=LINKED)
-
-# %% ../../nbs/31_duplicates.ipynb #c032
+# %% ../../nbs/31_duplicates.ipynb #c037
 def _by_key(t: ir.Table) -> ir.Table:
     t = t.filter(t["keys"].notnull())
     return t.select("seq", key=t["keys"].unnest(), place=ibis.range(KEYS).unnest())
 
-# %% ../../nbs/31_duplicates.ipynb #c033
+# %% ../../nbs/31_duplicates.ipynb #c038
 def candidates(
     new: ir.Table,  # fingerprints of new records
     known: ir.Table,  # all that earlier runs kept (`LINKED`)
@@ -180,7 +180,7 @@ def candidates(
     onward = known.semi_join(met, "seq").select(seq="first_seq")
     return known.semi_join(ibis.union(met, onward), "seq")
 
-# %% ../../nbs/31_duplicates.ipynb #c039
+# %% ../../nbs/31_duplicates.ipynb #c042
 def duplicate_links(
     fingerprint: ir.Table,  # what `link_duplicates` made (`LINKED`)
 ) -> ir.Table:  # one row a duplicate: contact_id, first_contact_id, kind, score

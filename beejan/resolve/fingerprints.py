@@ -142,7 +142,7 @@ FINGERPRINT = pa.schema(
     ]
 )
 
-# %% ../../nbs/30_fingerprints.ipynb #c034
+# %% ../../nbs/30_fingerprints.ipynb #c035
 def in_order(
     rows: pa.Table,  # has a column seq
 ) -> pa.Table:  # the same rows by seq
@@ -154,7 +154,7 @@ def in_order(
         raise InputError("Two records have the same seq", do="Give each record its own place in the landing order")
     return rows
 
-# %% ../../nbs/30_fingerprints.ipynb #c036
+# %% ../../nbs/30_fingerprints.ipynb #c037
 def _contents(contents: pa.Table) -> pa.Table:
     needed = ["seq", "contact_id", "text"]
     if missing := [c for c in needed if c not in contents.column_names]:
@@ -163,7 +163,7 @@ def _contents(contents: pa.Table) -> pa.Table:
         raise InputError("A record of contents has no seq or no contact_id", do="Give each record both")
     return in_order(contents.select(needed))
 
-# %% ../../nbs/30_fingerprints.ipynb #c039
+# %% ../../nbs/30_fingerprints.ipynb #c040
 def _worded(contents: pa.Table) -> pa.Table:
     pieces = [c for b in contents["text"].chunks for c in (b.slice(i, PIECE) for i in range(0, len(b), PIECE))]
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -175,7 +175,7 @@ def _worded(contents: pa.Table) -> pa.Table:
     first = np.sort(long[np.unique(contact, return_index=True)[1]])
     return rows if len(first) == len(rows) else rows.take(pa.array(first))
 
-# %% ../../nbs/30_fingerprints.ipynb #c040
+# %% ../../nbs/30_fingerprints.ipynb #c042
 def as_lists(
     keys: np.ndarray,  # int32, rows × KEYS
     has: np.ndarray,  # bool, which rows have keys
@@ -184,7 +184,7 @@ def as_lists(
     ends = np.concatenate([[0], np.cumsum(has) * KEYS]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(keys[has].ravel()), mask=pa.array(~has))
 
-# %% ../../nbs/30_fingerprints.ipynb #c043
+# %% ../../nbs/30_fingerprints.ipynb #c045
 def fingerprints(
     contents: pa.Table,  # one row a record: seq int64 (landing order), contact_id, text as received
 ) -> pa.Table:  # `FINGERPRINT`: one row for each contact with 12 letters or more, by seq
