@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['DERIVED', 'pending', 'in_quarantine', 'judge', 'versions', 'categorised', 'quarantined', 'settled', 'cases',
-           'customers', 'marts', 'transform', 'rebuild_lake', 'dry_run']
+           'customers', 'build_marts', 'transform', 'rebuild_lake', 'dry_run']
 
 # %% ../../nbs/63_transform.ipynb #c002
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -18,6 +20,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from ..conform.contacts import CONFORMED, conform
+from ..core.errors import LakeError
 from ..core.keys import workspace_key
 from ..core.lake import Lake, append, commit, overwrite, replace_rows, table, writer
 from ..core.schema import fit
@@ -25,6 +28,18 @@ from ..core.settings import Settings
 from ..core.sources import Source, load_sources, source_files
 from ..land.landing import with_identity
 from ..land.readers import read_records
+from beejan.model.marts import (
+    check_marts,
+    dim_category,
+    dim_channel,
+    dim_date,
+    dim_place,
+    dim_source,
+    fact_case,
+    fact_contact,
+    rollup_daily,
+    rollup_hourly,
+)
 from .books import lake_books
 from ..resolve.duplicates import candidates, link_duplicates
 from ..resolve.fingerprints import fingerprints
@@ -115,6 +130,7 @@ def _linked(con: Backend, contents: ir.Table) -> tuple[ir.Table, bool]:
     known = table(con, "vault.fingerprint")
     first, last = contents.seq.min().execute(), known.seq.max().execute()
     late = bool(first is not None and last is not None and first <= last)
+    contents = contents.select("seq", "contact_id", "text")
     if late: contents = ibis.union(table(con, "vault.content").select("seq", "contact_id", "text"), contents)
     new = fingerprints(contents.order_by("seq").to_pyarrow())
     earlier = None
@@ -176,10 +192,35 @@ def _write(con: Backend, work: dict[str, ir.Table], late: bool) -> None:
     append(con, "curated.watermark", work["batches"])
 
 # %% ../../nbs/63_transform.ipynb #c035
-def marts(con: Backend, settings: Settings, declared: Mapping[str, Source]) -> dict[str, ir.Table]:
-    return {}
+def _facts(con: Backend, zone: str) -> dict[str, ir.Table]:
+    contact, link, case = (table(con, f"curated.{n}") for n in ("contact", "duplicate_link", "case"))
+    fact = _temp(con, "fact_contact", fact_contact(contact, link, zone))
+    return {"fact_contact": fact, "fact_case": _temp(con, "fact_case", fact_case(case, zone)),
+            "rollup_daily": _temp(con, "rollup_daily", rollup_daily(fact)), "rollup_hourly": _temp(con, "rollup_hourly", rollup_hourly(fact))}
 
-# %% ../../nbs/63_transform.ipynb #c037
+# %% ../../nbs/63_transform.ipynb #c036
+def _dimensions(facts: Mapping[str, ir.Table], settings: Settings, declared: Mapping[str, Source]) -> dict[str, ir.Table]:
+    days = facts["rollup_daily"].agg(first=_.local_date.min(), last=_.local_date.max()).to_pyarrow().to_pylist()[0]
+    today = datetime.now(ZoneInfo(settings.operator.time_zone)).date()
+    places = sorted({settings.operator.country, *(s.country for s in declared.values() if s.country)})
+    return {"dim_date": dim_date(days["first"] or today, days["last"] or today), "dim_channel": dim_channel(), "dim_category": dim_category(),
+            "dim_place": dim_place(*places), "dim_source": dim_source(declared)}
+
+# %% ../../nbs/63_transform.ipynb #c038
+def build_marts(con: Backend,  # a writer, inside `commit`
+                settings: Settings,  # of the workspace
+                declared: Mapping[str, Source],  # by name
+                ) -> None:
+    "Build every mart from the curated tables. Raises LakeError naming the invariant that broke."
+    facts = _facts(con, settings.operator.time_zone)
+    tables = facts | _dimensions(facts, settings, declared)
+    for name, rows in tables.items(): overwrite(con, f"mart.{name}", rows)
+    overwrite(con, "mart.books", lake_books(con))
+    found = check_marts({name: table(con, f"mart.{name}") for name in tables}).to_pyarrow().to_pylist()
+    broken = [f"{c['name']}: {c['words']}" for c in found if c["status"] == "broken"]
+    if broken: raise LakeError(f"A mart breaks its invariant ({broken[0]})", do="Nothing was written; report this with `beejan books --json`")
+
+# %% ../../nbs/63_transform.ipynb #c040
 def _worked(con: Backend, batches: ir.Table, declared: Mapping[str, Source], settings: Settings, say: Callable[[str], None]) -> tuple[dict[str, ir.Table], bool]:
     faults = table(con, "raw.fault").filter(_.batch_id.isin(batches.batch_id))
     say(f"conform: {int(batches.landed.sum().fill_null(0).execute())} records")
@@ -193,18 +234,18 @@ def _worked(con: Backend, batches: ir.Table, declared: Mapping[str, Source], set
     contact = content.filter(_.latest).drop("latest").inner_join(named, "seq")
     outcome = judged.group_by("batch_id", "record_no").agg(source=_.source.argmax(_.seq), outcome=_.outcome.argmax(_.seq), reason=_.reason.argmax(_.seq), contact_id=_.contact_id.argmax(_.seq))
     fault_outcome = faults.select("batch_id", "record_no", "source", outcome=ibis.literal("quarantined"), reason="fault", contact_id=ibis.null("string"))
+    fault_outcome = fault_outcome.anti_join(_temp(con, "outcome", outcome), ["batch_id", "record_no"])  # a correction has settled those
     return {"content": content, "linked": linked, "contact": contact, "judged": judged, "outcome": fit(outcome, "curated.outcome"), "batches": batches,
             "fault_outcome": fit(fault_outcome, "curated.outcome"), "quarantine": _temp(con, "quarantine", quarantined(conformed, faults))}, late
 
-# %% ../../nbs/63_transform.ipynb #c038
+# %% ../../nbs/63_transform.ipynb #c041
 def _publish(con: Backend, settings: Settings, declared: Mapping[str, Source]) -> None:
     contact = table(con, "curated.contact")
     overwrite(con, "curated.case", _temp(con, "cases", cases(contact)))
     overwrite(con, "curated.customer", _temp(con, "customers", customers(contact)))
-    for name, rows in marts(con, settings, declared).items(): overwrite(con, f"mart.{name}", rows)
-    overwrite(con, "mart.books", lake_books(con))
+    build_marts(con, settings, declared)
 
-# %% ../../nbs/63_transform.ipynb #c039
+# %% ../../nbs/63_transform.ipynb #c042
 def transform(lake: Lake,  # the workspace's
               progress: Callable[[str], None] = lambda words: None,  # told at each step
               ) -> dict[str, Any]:  # what was done, in counts
@@ -228,11 +269,11 @@ def transform(lake: Lake,  # the workspace's
         con.disconnect()
     return {"batches": n, "contacts": contacts, "new_contacts": contacts - int(before)}
 
-# %% ../../nbs/63_transform.ipynb #c041
+# %% ../../nbs/63_transform.ipynb #c044
 DERIVED = ("vault.content", "vault.fingerprint", "curated.contact", "curated.case", "curated.customer", "curated.duplicate_link", "curated.quarantine",
            "curated.outcome", "curated.watermark")
 
-# %% ../../nbs/63_transform.ipynb #c042
+# %% ../../nbs/63_transform.ipynb #c045
 def rebuild_lake(lake: Lake,  # the workspace's
                  ) -> None:
     "Drop vault, curated and mart; `raw` and the run table stay."
@@ -245,7 +286,7 @@ def rebuild_lake(lake: Lake,  # the workspace's
         commit(lake, con, drop, "rebuild")
         con.disconnect()
 
-# %% ../../nbs/63_transform.ipynb #c044
+# %% ../../nbs/63_transform.ipynb #c047
 def dry_run(source: Source,  # the declaration
             settings: Settings,  # of the workspace
             ) -> list[dict[str, Any]]:  # outcome, reason, n, example line
@@ -261,7 +302,7 @@ def dry_run(source: Source,  # the declaration
                 entry[0] += row["n"]
     return [{"outcome": o, "reason": r, "n": n, "words": d, "first_line": line} for (o, r, d), (n, line) in sorted(found.items())]
 
-# %% ../../nbs/63_transform.ipynb #c045
+# %% ../../nbs/63_transform.ipynb #c048
 def _dry(con: Backend, rows: ir.Table, source: Source, settings: Settings) -> ir.Table:
     nobody = {"source": ibis.literal(source.name), "batch_id": ibis.literal("dry"), "batch_seq": ibis.literal(0, "int64"), "corrects_batch": ibis.null("string"),
               "corrects_record": ibis.null("int64"), "arrived_at": ibis.now().cast("timestamp('UTC')")}
