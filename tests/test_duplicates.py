@@ -316,6 +316,14 @@ def test_real_split():
     lake.con.disconnect()
 
 
+def test_the_same_run_again_adds_nothing():
+    lake, t = Runs(), contents([GONE, BAD, GONE, GONE + " pls"])
+    lake.run(t)
+    lake.run(t)
+    assert lake.all().equals(link_duplicates(fingerprints(t)).combine_chunks())
+    lake.con.disconnect()
+
+
 def test_few_known_rows_are_read():
     rng = random.Random(4)
     texts = [f"case {rng.randrange(10**9)} of {rng.randrange(10**9)} about {rng.choice(SAID[:3])}" for _ in range(4000)]

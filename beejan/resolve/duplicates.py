@@ -107,6 +107,8 @@ LINKED = pa.schema(
 # %% ../../nbs/31_duplicates.ipynb #c028
 def _unseen(new: pa.Table, earlier: pa.Table) -> pa.Table:
     new = in_order(new.select(FINGERPRINT.names).cast(FINGERPRINT))
+    seen = pc.is_in(new["contact_id"], earlier["contact_id"].combine_chunks())
+    new = new.filter(pc.invert(seen)) if pc.any(seen).as_py() else new
     if len(new) and len(earlier) and (found := new["seq"][0].as_py()) <= (last := earlier["seq"][-1].as_py()):
         raise InputError(
             "A new record landed before one that is already linked",
@@ -116,8 +118,7 @@ def _unseen(new: pa.Table, earlier: pa.Table) -> pa.Table:
         )
     if (rows := len(new) + len(earlier)) >= _MOST_ROWS:
         raise InputError("Too many fingerprints at once", found=rows, valid=f"fewer than {_MOST_ROWS}")
-    seen = pc.is_in(new["contact_id"], earlier["contact_id"].combine_chunks())
-    return new.filter(pc.invert(seen)) if pc.any(seen).as_py() else new
+    return new
 
 # %% ../../nbs/31_duplicates.ipynb #c031
 def _near_matches(texts: pa.Table, distinct: np.ndarray, known: int) -> tuple[np.ndarray, ...]:
