@@ -33,7 +33,11 @@ PAINTED = """() => [...document.querySelectorAll('.plot')].map(plot => {
     if (el.shadowRoot) walk(el.shadowRoot);
   });
   walk(plot);
-  const data = c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+  const data = c => {
+    const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', {willReadFrequently: true});
+    copy.drawImage(c, 0, 0);
+    return copy.getImageData(0, 0, c.width, c.height).data;
+  };
   return canvases.some(c => c.width && c.height && data(c).some(v => v > 0));
 })"""
 DANGLING = """() => ['aria-labelledby', 'aria-describedby', 'href'].flatMap(name =>
