@@ -1,52 +1,86 @@
-# Every target of Beejan; CI calls the same ones. `make help` lists them.
+# What a person types and what CI calls are the same. Set-up happens by itself: every target makes .venv when it is not there.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types notebooks export-check unit bench fuzz crash soak lock docs-schema clean
+.NOTPARALLEL:
 BIN := .venv/bin
+CODE := nbs pipelines beejan tests bench tools setup.py
+NOTEBOOKS := nbs pipelines tests bench tools setup.py
 
-help:  ## list every target
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+.PHONY: help
+help: ## print every target with one line
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-setup:  ## make .venv with everything in it (the other targets do this by themselves)
+.PHONY: setup
+setup: ## make .venv with everything in it (the other targets do so by themselves)
 	@sh tools/bootstrap.sh
 
-demo: setup  ## the main job on synthetic complaints of four channels; ends with the path of a report
+.PHONY: demo
+demo: setup ## the main job on synthetic complaints of four channels; ends with the path of a report
 	@$(BIN)/beejan demo demo
 
-test: lint types export-check notebooks unit  ## everything that must hold
+.PHONY: test
+test: lint export-check notebooks unit ## everything that must hold: the four targets below
 
-lint: setup  ## ruff on notebooks, package, tests and bench
-	@$(BIN)/ruff check -q nbs pipelines beejan tests bench tools
-	@$(BIN)/ruff format -q --check nbs pipelines tests bench tools
-
-types: setup  ## mypy on the exported package
+.PHONY: lint
+lint: setup ## ruff on notebooks, package and tests; mypy on the package
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff format --quiet --check $(NOTEBOOKS) || { echo "Run \`make format\`."; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
-export-check: setup  ## the package is what the notebooks export
-	@sh tools/export-check.sh
+.PHONY: export-check
+export-check: setup ## the package is exactly what its notebooks export, and they are clean
+	@$(BIN)/python tools/export_check.py
 
-notebooks: setup  ## run the library notebooks
-	@cd nbs && ../$(BIN)/nbdev_test --n_workers 2
+.PHONY: notebooks
+notebooks: setup ## run the library notebooks; warnings are errors
+	@$(BIN)/python tools/notebooks.py
 
-unit: setup  ## pytest
+.PHONY: unit
+unit: setup ## pytest; warnings are errors
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup  ## speed and memory, side by side with pandas, dlt and bare DuckDB (minutes)
-	@$(BIN)/python bench/end_to_end.py
-	@$(BIN)/python bench/near_duplicates.py
+.PHONY: format
+format: setup ## format notebooks and code, mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix-only $(CODE)
+	@$(BIN)/ruff format $(NOTEBOOKS)
 
-fuzz: setup  ## a million hostile records through the main job (minutes)
-	@$(BIN)/python tests/soak/fuzz.py
+.PHONY: export
+export: setup ## write the package from its notebooks, and clean them
+	@$(BIN)/nbdev_export
+	@$(BIN)/nbdev_clean
+	@$(BIN)/nbdev_clean --fname pipelines
 
-crash: setup  ## kill -9 at 50 random points of ingest and transform (minutes)
-	@$(BIN)/python tests/soak/crash.py
-
-soak: fuzz crash  ## all the long checks
-
-lock: setup  ## resolve settings.ini anew into requirements.lock
-	@sh tools/lock.sh
-
-docs-schema: setup  ## write the reference of schema, KPIs and commands into docs/
+.PHONY: docs
+docs: setup ## write docs/schema.md and docs/commands.md from the code
 	@$(BIN)/python tools/reference.py
 
-clean:  ## remove what was made here
-	rm -rf .venv .uv demo .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+.PHONY: bench
+bench: setup ## speed and memory, beside pandas, dlt and bare DuckDB (minutes)
+	@$(BIN)/python bench/end_to_end.py
+	@$(BIN)/python bench/near_duplicates.py
+	@$(BIN)/python bench/rules.py
+
+.PHONY: fuzz
+fuzz: setup ## a million hostile records through the main job (minutes)
+	@$(BIN)/python tests/soak/fuzz.py
+
+.PHONY: crash
+crash: setup ## kill -9 at 50 random points of ingest and transform (minutes)
+	@$(BIN)/python tests/soak/crash.py
+
+.PHONY: soak
+soak: fuzz crash ## the long checks: fuzz, crash, and the tests marked soak
+	@$(BIN)/pytest -m soak || test $$? -eq 5
+
+.PHONY: lock
+lock: setup ## resolve settings.ini into requirements.lock; UPGRADE=1 takes the newest versions
+	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
+.PHONY: hooks
+hooks: ## tell git how notebooks merge (nbdev's merge driver, this checkout alone)
+	@git config merge.nbdev-merge.name "merge of notebooks, by cell"
+	@git config merge.nbdev-merge.driver "$(CURDIR)/$(BIN)/nbdev_merge %O %A %B %P"
+
+.PHONY: clean
+clean: ## remove what was made here: .venv, the demo, caches, builds
+	@rm -rf .venv .uv demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find beejan nbs pipelines tests bench tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

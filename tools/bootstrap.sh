@@ -71,7 +71,7 @@ find_uv() {
 uv_by_old_python() {
   for name in python3 python3.11 python3.10 python3.9 python3.8 python; do
     old=$(first has_pip "$name" 3.)
-    if [ -n "$old" ] && "$old" -m pip install --quiet --disable-pip-version-check --target "$ROOT/.uv" "${LOCKED_UV:-uv}" >/dev/null 2>&1; then
+    if [ -n "$old" ] && "$old" -m pip install -qq --disable-pip-version-check --target "$ROOT/.uv" "${LOCKED_UV:-uv}" >/dev/null 2>&1; then
       find_uv && return 0
     fi
   done
@@ -103,7 +103,7 @@ rm -f "$STAMP"
 # ---- packages: by uv, which does not read pip's settings and so is told them; where uv cannot, by pip
 uv_install() {
   u=$(find_uv) || {
-    "$PY" -m pip install --quiet --disable-pip-version-check "${LOCKED_UV:-uv}" >&2 || return 1
+    "$PY" -m pip install -qq --disable-pip-version-check "${LOCKED_UV:-uv}" >&2 || return 1
     u=$VENV/bin/uv
   }
   settings=$("$PY" tools/pip_settings.py) || return 1
@@ -111,9 +111,9 @@ uv_install() {
   (eval "$settings" && "$u" pip sync --quiet --python "$PY" --compile-bytecode requirements.lock)
 }
 pip_install() {
-  "$PY" -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+  "$PY" -m pip install -qq --disable-pip-version-check --requirement requirements.lock
 }
-say "Installing the $(grep -c '==' requirements.lock) packages of requirements.lock into .venv (1.2 GB) ..."
+say "Installing the $(grep -c '==' requirements.lock) packages of requirements.lock into .venv (1.5 GB) ..."
 uv_install || {
   say "uv could not install them; trying pip ..."
   pip_install || {
@@ -121,7 +121,7 @@ uv_install || {
     exit 1
   }
 }
-"$PY" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-index --no-deps --no-build-isolation --editable . ||
+"$PY" -m pip install -qq --disable-pip-version-check --root-user-action ignore --no-index --no-deps --no-build-isolation --editable . ||
   { say "The packages are there, but Beejan itself could not be installed. The reason stands above." && exit 1; }
 printf '%s' "$WANTED" >"$STAMP"
 say "Ready: .venv/bin/beejan"
