@@ -133,20 +133,20 @@ def books() -> pd.DataFrame:
 def quality() -> pd.DataFrame:
     "Checks in every state."
     rows = [
-        ("dated", "sms_gateway", "warn", 0.954, 0.98, 4610, "Contacts with a readable date"),
-        ("dated", "calls", "ok", 1.0, 0.98, 12950, "Contacts with a readable date"),
+        ("undated", "sms_gateway", "missed", 0.074, 0.05, 4610, "have no time of receipt"),
+        ("undated", "calls", "ok", 0.0, 0.05, 12950, "have no time of receipt"),
+        ("place_unmapped", "forms", "missed", 0.23, 0.1, 4688, "have a place that is not known"),
+        ("rollup_equals_fact", "mart.rollup_daily", "ok", 0.0, 0.0, 25328, "The days add up to the contacts"),
+        ("contract", "curated.contact", "ok", 0.0, 0.0, 25328, "keeps its contract"),
         (
-            "closed_before_opened",
-            "calls",
-            "failed",
+            "points_at_contact",
+            "curated.outcome.contact_id",
+            "broken",
             7.0,
             0.0,
-            12950,
-            "Contacts that were closed before they were opened",
+            25328,
+            "7 of curated.outcome.contact_id point at no contact",
         ),
-        ("future_dates", "all", "ok", 0.0, 0.0, 25328, "Contacts dated in the future"),
-        ("rollup_equals_fact", "all", "ok", 25328.0, 25328.0, 25328, "The daily rollup adds up to the facts"),
-        ("known_state", "all", "ok", 0.77, 0.5, 25328, "Contacts whose state is known"),
     ]
     return pd.DataFrame(rows, columns=["name", "scope", "status", "value", "bound", "n", "words"])
 

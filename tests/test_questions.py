@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beejan.model.metrics import measure
 from beejan.serve.charts import steps
-from beejan.serve.questions import Period, ask, compare, extent, moves, period_sums, wilson
+from beejan.serve.questions import Period, ask, compare, extent, moves, within
 from beejan.serve.theme import CATEGORIES, CHANNELS, Tone, brief, percent, signed_percent
 
 LAST = date(2026, 11, 18)
@@ -55,7 +56,7 @@ def test_the_parts_add_up_to_the_total(rows: list[tuple[int, int, str]], days: i
 
 def test_undated_contacts_are_in_no_period() -> None:
     table = rollup([None, LAST], [5, 7], ["a", "a"])
-    assert ask(period_sums(table, Period(LAST, 30), ["contacts"])).contacts.tolist() == [7]
+    assert ask(within(table, Period(LAST, 30))).contacts.tolist() == [7]
     assert ask(extent(table)).iloc[0][["dated", "undated"]].tolist() == [7, 5]
 
 
@@ -77,11 +78,17 @@ def test_uneven_days_do_not_cry_wolf(lumps: int) -> None:
     assert wrong < 0.09 and outside < 0.09
 
 
-@given(part=st.integers(0, 1000), more=st.integers(0, 1000))
-def test_a_share_lies_inside_its_interval(part: int, more: int) -> None:
-    n = part + more
-    low, high = wilson(part, n)
-    assert 0 <= low <= (part / n if n else 0.5) + 1e-12 and (part / n if n else 0.5) - 1e-12 <= high <= 1
+@pytest.mark.parametrize("by", [[], ["channel"]])
+def test_on_whole_periods_it_is_the_measure_called_change(by: list[str]) -> None:
+    rng, days = np.random.default_rng(3), 28
+    dates = [LAST - timedelta(days=i) for i in range(2 * days)] * 3
+    table = rollup(
+        dates, rng.negative_binomial(3, 0.02, 6 * days).tolist(), np.repeat(["a", "b", "c"], 2 * days).tolist()
+    )
+    period = Period(LAST, days)
+    mine = ask(compare(table, by, period).order_by(by or "contacts"))
+    known = ask(measure("change", table, by, first=period.first, last=LAST).order_by(by or "n"))
+    np.testing.assert_allclose(mine[["change", "low", "high"]] - 1, known[["value", "low", "high"]], rtol=1e-3)
 
 
 @given(st.floats(0.01, 1e12))

@@ -6,10 +6,10 @@
 __all__ = ['TIP', 'BAR_TONES', 'ROW', 'WEEKDAYS', 'Chart', 'nothing', 'plain_axes', 'dress', 'steps', 'trend_frame',
            'trend_title', 'trend_bars', 'date_ticks', 'note', 'mark_events', 'mark_periods', 'mark_end', 'draw_trend',
            'trend_summary', 'trend_legend', 'trend_table', 'trend', 'ranked', 'shortened', 'change_column', 'fitted',
-           'bar_columns', 'bars', 'write_columns', 'draw_ranked', 'ranked_table', 'ranked_chart', 'lead_title',
-           'categories', 'channels', 'states', 'movers_frame', 'movers_title', 'mover_columns', 'draw_movers',
-           'movers_words', 'no_movers', 'movers', 'week_grid', 'slot_name', 'rate_words', 'heat', 'draw_week',
-           'week_words', 'week', 'drawing']
+           'bar_columns', 'bars', 'write_columns', 'draw_ranked', 'ranked_table', 'ranked_subtitle', 'ranked_chart',
+           'lead_title', 'categories', 'channels', 'states', 'movers_frame', 'movers_title', 'mover_columns',
+           'draw_movers', 'movers_words', 'no_movers', 'movers', 'week_grid', 'slot_name', 'rate_words', 'heat',
+           'draw_week', 'week_words', 'week', 'drawing']
 
 # %% ../../nbs/81_charts.ipynb #c002
 import math
@@ -486,6 +486,19 @@ def ranked_table(
     return table
 
 # %% ../../nbs/81_charts.ipynb #c068
+def ranked_subtitle(
+    rows: pd.DataFrame,  # `ranked`
+    what: str,  # category, channel or state
+    period: Period,  # what is compared
+) -> str:
+    "What the numbers beside the bars are, and how many contacts they come from."
+    known = int(rows.loc[rows["code"] != "unknown", "contacts"].sum())
+    hidden = int(rows["contacts"].sum()) - known
+    than = f", change against the same {period.full} days before" if period.comparable else ""
+    more = f" with a known {what}, {thousands(hidden)} more without" if hidden else ""
+    return f"Contacts, share{than}; {with_n(known)}{more}"
+
+# %% ../../nbs/81_charts.ipynb #c070
 def ranked_chart(
     key: str,  # the chart's short name
     title: str,  # the finding
@@ -496,30 +509,17 @@ def ranked_chart(
     last: Sequence[str] = ("unknown",),  # codes that stay at the end
 ) -> Chart:
     "Ranked bars with their words and the whole table behind."
-    shown, compared = shortened(rows, last=last), period.comparable
-    known = int(rows.loc[rows["code"] != "unknown", "contacts"].sum())
-    hidden = int(rows["contacts"].sum()) - known
-    than = f", change against the same {period.full} days before" if compared else ""
-    more = f" with a known {what.lower()}, {thousands(hidden)} more without" if hidden else ""
+    shown, sub = shortened(rows, last=last), ranked_subtitle(rows, what.lower(), period)
     told = [
         f"{r.label} {thousands(r.contacts)}{f' ({percent(r.share)})' * (r.share == r.share)}"
         for r in shown.itertuples()
     ]
-    legend = (("notch", "ink", "the period before"), ("bold", "Bold", "more than chance")) if compared else ()
-    figure = draw_ranked(bar_columns(shown, [tone(c).light for c in shown["code"]]))
     summary, table = f"{what} by contacts: {', '.join(told)}.", ranked_table(rows, what, period)
-    return Chart(
-        key,
-        title,
-        f"Contacts, share{than}; {with_n(known)}{more}",
-        summary,
-        table,
-        figure,
-        ROW * len(shown) + 8,
-        legend,
-    )
+    legend = (("notch", "ink", "the period before"), ("bold", "Bold", "more than chance")) if period.comparable else ()
+    figure = draw_ranked(bar_columns(shown, [tone(c).light for c in shown["code"]]))
+    return Chart(key, title, sub, summary, table, figure, ROW * len(shown) + 8, legend)
 
-# %% ../../nbs/81_charts.ipynb #c071
+# %% ../../nbs/81_charts.ipynb #c073
 def lead_title(
     rows: pd.DataFrame,  # `ranked`
     skip: Sequence[str],  # codes that cannot lead
@@ -535,7 +535,7 @@ def lead_title(
         return f"{first.label} ({percent(first.share)}) and {other} ({percent(second.share)}) lead together"
     return one.format(label=first.label, share=percent(first.share))
 
-# %% ../../nbs/81_charts.ipynb #c075
+# %% ../../nbs/81_charts.ipynb #c077
 def categories(
     moved: Mapping[str, Move],  # category -> how it moved
     names: Mapping[str, str],  # category -> label
@@ -549,7 +549,7 @@ def categories(
     title = lead_title(rows, quiet, "{label} is the main reason: {share} of contacts")
     return ranked_chart("categories", title or "No category could be told", "Category", rows, tone_of, period, quiet)
 
-# %% ../../nbs/81_charts.ipynb #c078
+# %% ../../nbs/81_charts.ipynb #c080
 def channels(
     moved: Mapping[str, Move],  # channel -> how it moved
     names: Mapping[str, str],  # channel -> label
@@ -562,7 +562,7 @@ def channels(
     title = lead_title(rows, ("unknown",), "{label} brings {share} of contacts")
     return ranked_chart("channels", title or "No channel is known", "Channel", rows, tone_of, period)
 
-# %% ../../nbs/81_charts.ipynb #c081
+# %% ../../nbs/81_charts.ipynb #c083
 def states(
     moved: Mapping[str, Move],  # state -> how it moved; `unknown` among them
     names: Mapping[str, str],  # state -> label
@@ -581,7 +581,7 @@ def states(
         "states", title, "State", rows, lambda code: muted if code in ("unknown", "") else accent, period
     )
 
-# %% ../../nbs/81_charts.ipynb #c085
+# %% ../../nbs/81_charts.ipynb #c087
 def movers_frame(
     moved: Mapping[str, Move],  # "Mobile data in Lagos" -> how it moved
     most: int = 10,  # rows
@@ -592,7 +592,7 @@ def movers_frame(
     rows.sort(key=lambda r: (not r["sure"], -abs(r["gap"]), r["label"]))
     return pd.DataFrame(rows[:most], columns=["label", "move", "sure", "gap"])
 
-# %% ../../nbs/81_charts.ipynb #c088
+# %% ../../nbs/81_charts.ipynb #c090
 def movers_title(
     found: pd.DataFrame,  # `movers_frame`
 ) -> str:
@@ -604,27 +604,27 @@ def movers_title(
     way, more = ("rose", "more") if first["gap"] > 0 else ("fell", "fewer")
     return f"{first['label']} {way} most: {thousands(abs(first['gap']))} {more} contacts"
 
-# %% ../../nbs/81_charts.ipynb #c091
+# %% ../../nbs/81_charts.ipynb #c093
 def mover_columns(
     found: pd.DataFrame,  # `movers_frame`
 ) -> pd.DataFrame:
     "What a mover's bar shows, ready to be drawn."
     moved, accent, pale = found["move"].tolist(), theme.INK["accent"].light, theme.FILL["faint"].light
-    error = [1.96 * m.gap_se for m in moved]
+    low, high = zip(*(m.gap_interval() for m in moved), strict=True)
     more = [("+" if gap > 0 else "") + thousands(gap) for gap in found["gap"]]
     return found.drop(columns="move").assign(
         row=[f"{i:02d}" for i in range(len(found))],
         name=fitted(found["label"].tolist(), more, 38),
         color=[accent if sure else pale for sure in found["sure"]],
-        low=found["gap"] - error,
-        high=found["gap"] + error,
+        low=low,
+        high=high,
         more=more,
         change=[change_column(m) for m in moved],
         tip=[f"{thousands(m.before)} before, {thousands(m.now)} now" for m in moved],
         how=[change_words(m) for m in moved],
     )
 
-# %% ../../nbs/81_charts.ipynb #c093
+# %% ../../nbs/81_charts.ipynb #c095
 def draw_movers(
     shown: pd.DataFrame,  # `mover_columns`
 ) -> Any:  # a Bokeh figure
@@ -643,7 +643,7 @@ def draw_movers(
     write_columns(figure, source, [("more", 52, ink, "bold"), ("change", 0, muted, "normal")])
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c095
+# %% ../../nbs/81_charts.ipynb #c097
 def movers_words(
     found: pd.DataFrame,  # `movers_frame`
     compared: int,  # how many combinations were looked at
@@ -664,7 +664,7 @@ def movers_words(
     )
     return summary, table
 
-# %% ../../nbs/81_charts.ipynb #c097
+# %% ../../nbs/81_charts.ipynb #c099
 def no_movers(
     period: Period,  # what would be compared
 ) -> Chart | None:  # None: there is something to compare
@@ -678,7 +678,7 @@ def no_movers(
     todo = "Report on fewer days, or wait until the period before is covered."
     return nothing("movers", "There is no earlier period to compare with", why, todo)
 
-# %% ../../nbs/81_charts.ipynb #c099
+# %% ../../nbs/81_charts.ipynb #c101
 def movers(
     moved: Mapping[str, Move],  # "Mobile data in Lagos" -> how it moved
     what: str,  # what was combined: "category and state"
@@ -705,7 +705,7 @@ def movers(
     figure, legend = draw_movers(mover_columns(found)), (*keys, ("line", "ink", "95 % interval"))
     return Chart("movers", movers_title(found), sub, summary, table, figure, ROW * len(found) + 8, legend)
 
-# %% ../../nbs/81_charts.ipynb #c104
+# %% ../../nbs/81_charts.ipynb #c106
 def week_grid(
     hours: pd.DataFrame,  # an asked `hour_counts`
     period: Period,  # how often each weekday occurs
@@ -719,10 +719,10 @@ def week_grid(
     grid = pd.DataFrame(cells, columns=["weekday", "hour", "contacts"])
     return grid.assign(mean=grid["contacts"] / grid["weekday"].map(times))
 
-# %% ../../nbs/81_charts.ipynb #c106
+# %% ../../nbs/81_charts.ipynb #c108
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-# %% ../../nbs/81_charts.ipynb #c107
+# %% ../../nbs/81_charts.ipynb #c109
 def slot_name(
     weekday: int,  # 0 = Monday
     hour: int,  # 0 to 23
@@ -730,14 +730,14 @@ def slot_name(
     "An hour of the week in words."
     return f"{WEEKDAYS[weekday]} {hour:02d}:00–{(hour + 1) % 24:02d}:00"
 
-# %% ../../nbs/81_charts.ipynb #c109
+# %% ../../nbs/81_charts.ipynb #c111
 def rate_words(
     mean: float,  # contacts an hour
 ) -> str:  # "57" or "3.4"
     "A rate with as many digits as it deserves."
     return brief(round(mean) if mean >= 10 else round(mean, 1))
 
-# %% ../../nbs/81_charts.ipynb #c111
+# %% ../../nbs/81_charts.ipynb #c113
 def heat(
     grid: pd.DataFrame,  # `week_grid`
 ) -> Any:  # a Bokeh figure
@@ -759,7 +759,7 @@ def heat(
     figure.renderers[0].glyph.update(line_color=theme.GROUND["panel"].light, line_width=2)
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c113
+# %% ../../nbs/81_charts.ipynb #c115
 def draw_week(
     grid: pd.DataFrame,  # `week_grid`
 ) -> Any:  # a Bokeh figure
@@ -775,7 +775,7 @@ def draw_week(
     figure.rect(x=[peak["hour"]], y=[peak["weekday"]], width=1, height=1, fill_color=None, line_color=ink, line_width=2)
     return figure
 
-# %% ../../nbs/81_charts.ipynb #c115
+# %% ../../nbs/81_charts.ipynb #c117
 def week_words(
     grid: pd.DataFrame,  # `week_grid`
 ) -> tuple[str, str, pd.DataFrame]:  # title, summary, table
@@ -795,7 +795,7 @@ def week_words(
     table.insert(0, "Hour", [f"{hour:02d}:00" for hour in table.index])
     return title, f"Contacts per hour of the week. {busiest} Sums by weekday: {by_day}.", table
 
-# %% ../../nbs/81_charts.ipynb #c117
+# %% ../../nbs/81_charts.ipynb #c119
 def week(
     hours: pd.DataFrame,  # an asked `hour_counts`
     period: Period,  # the days counted
@@ -813,7 +813,7 @@ def week(
     legend = (("heat", "accent", f"0 to {rate_words(grid['mean'].max())} contacts an hour"),)
     return Chart("week", title, sub, summary, table, draw_week(grid), 276, legend)
 
-# %% ../../nbs/81_charts.ipynb #c121
+# %% ../../nbs/81_charts.ipynb #c123
 def drawing(
     figure: Plot,  # a chart's figure
 ) -> dict[str, Any]:  # for Bokeh.embed.embed_item
