@@ -413,9 +413,7 @@ def damages(
 ) -> np.ndarray:  # number in DAMAGES
     "Which texts are spoilt, and how."
     channel = codes("channels")[c.m.channel[0]]
-    foreign = ~np.asarray(pc.string_is_ascii(c.text)) & c.rate("mojibake")
-    if channel == "call":
-        foreign[foreign] = pc.string_is_ascii(pc.replace_substring(c.text.filter(pa.array(foreign)), "₦", "N"))
+    foreign = ~np.asarray(pc.string_is_ascii(c.text)) & c.rate("mojibake") & (channel != "call")
     markup = c.rate("html") & (channel == "web_form")
     markup[markup] = _holds(c.text.filter(pa.array(markup)), "&<>'\"")
     control = c.rate("control") & (channel in ("call", "web_form"))
@@ -424,12 +422,11 @@ def damages(
 # %% ../../nbs/17c_synth_files.ipynb #c068
 def meant_texts(
     c: Chunk,  # of one channel, not empty
-    how: np.ndarray,  # damages(c)
 ) -> pa.Array:
     "The words that were meant: an agent's keyboard has no ₦."
     if codes("channels")[c.m.channel[0]] != "call":
         return c.text
-    foreign = pa.array(~np.asarray(pc.string_is_ascii(c.text)) & (how != 1))
+    foreign = pa.array(~np.asarray(pc.string_is_ascii(c.text)))
     return pc.replace_with_mask(c.text, foreign, _escaped(c.text.filter(foreign), CALL_LETTERS))
 
 # %% ../../nbs/17c_synth_files.ipynb #c069
@@ -438,7 +435,7 @@ def written_texts(
     how: np.ndarray,  # damages(c)
 ) -> pa.Array:
     "The words as the file has them."
-    text, spoilt = meant_texts(c, how), pa.array(how > 0)
+    text, spoilt = meant_texts(c), pa.array(how > 0)
     spoil: dict[int, Callable[[str], str]] = {
         1: mojibake,
         2: lambda t: html.escape(t).replace("\n", "<br>"),
@@ -582,4 +579,4 @@ def truth(
         "record": pa.array(first + np.arange(n)),
         "line": pa.nulls(n, pa.int64()) if line is None else pa.array(line, pa.int64()),
     }
-    return pa.table(where | _about(c) | _copies(c, ids) | _flaws(c, how) | {"text": meant_texts(c, how)})
+    return pa.table(where | _about(c) | _copies(c, ids) | _flaws(c, how) | {"text": meant_texts(c)})
