@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from beejan.model.metrics import measure
 from beejan.serve.charts import steps
-from beejan.serve.questions import Period, ask, compare, extent, moves, within
+from beejan.serve.questions import Period, ask, beyond_chance, compare, extent, moves, within
 from beejan.serve.theme import CATEGORIES, CHANNELS, Tone, brief, percent, signed_percent
 
 LAST = date(2026, 11, 18)
@@ -73,9 +73,22 @@ def test_uneven_days_do_not_cry_wolf(lumps: int) -> None:
             Period(LAST, days),
         )
     )
-    wrong = np.mean([m.sure() for m in moves(frame, Period(LAST, days))])
+    found = moves(frame, Period(LAST, days))
+    wrong = np.mean([abs(m.gap) > m.chance() for m in found])
     outside = ((frame.low > 1) | (frame.high < 1)).mean()
     assert wrong < 0.09 and outside < 0.09
+
+
+def test_an_outage_of_three_days_does_not_hide_itself() -> None:
+    rng, days = np.random.default_rng(6), 28
+    counts = rng.poisson(15, size=(200, 2 * days))
+    counts[0, :3] *= 12
+    dates = [LAST - timedelta(days=i) for i in range(2 * days)] * 200
+    names = np.repeat([f"c{i}" for i in range(200)], 2 * days).tolist()
+    frame = ask(compare(rollup(dates, counts.ravel().tolist(), names), ["channel"], Period(LAST, days)))
+    z = beyond_chance(200)
+    found = dict(zip(frame.channel, moves(frame, Period(LAST, days)), strict=True))
+    assert [name for name, m in found.items() if abs(m.gap) > m.chance(z)] == ["c0"]
 
 
 @pytest.mark.parametrize("by", [[], ["channel"]])

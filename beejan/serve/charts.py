@@ -23,7 +23,7 @@ import holoviews as hv
 import pandas as pd
 from bokeh.core.properties import value
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Label, LinearAxis, Plot, Range1d, Rect, Segment, Span
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Label, LinearAxis, Plot, Range1d, Rect, Span
 from hvplot import hvPlot
 
 from . import theme
@@ -135,7 +135,7 @@ def trend_title(
     a_day = brief(round(move.now / period.covered)) if 0 < period.covered <= move.now else "fewer than one"
     if move.change is None:
         text = f"{thousands(move.contacts)} contact{'s' * (move.contacts != 1)} came in, {a_day} a day"
-    elif move.sure():
+    elif move.sure:
         much = f"{move.change:.1f} times as many as before" if move.change >= 3 else percent(abs(move.change - 1))
         text = f"Contacts {'rose' if move.gap > 0 else 'fell'} {'to ' * (move.change >= 3)}{much}, {a_day} a day"
     else:
@@ -411,8 +411,8 @@ def bar_columns(
         count=counts,
         part=["" if s == "–" else s for s in shares],
         change=[change_column(m) for m in moved],
-        change_tone=[ink["ink" if m.sure() else "muted"].light for m in moved],
-        change_style=["bold" if m.sure() else "normal" for m in moved],
+        change_tone=[ink["ink" if m.sure else "muted"].light for m in moved],
+        change_style=["bold" if m.sure else "normal" for m in moved],
         notch=[m.before if m.before else math.nan for m in moved],
         tip=[f"{n} contacts, {s}" for n, s in zip(counts, shares, strict=True)],
         how=[change_words(m) if m.change is not None else "" for m in moved],
@@ -529,7 +529,8 @@ def lead_title(
     real = rows[~rows["code"].isin(skip) & (rows["contacts"] > 0)]
     if real.empty:
         return ""
-    first, second = real.iloc[0], real.iloc[1] if len(real) > 1 else None
+    first: Any = real.iloc[0]
+    second: Any = real.iloc[1] if len(real) > 1 else None
     if second is not None and first.contacts - second.contacts <= 1.96 * math.sqrt(first.contacts + second.contacts):
         other = second.label if second.label[1:2].isupper() else second.label[0].lower() + second.label[1:]
         return f"{first.label} ({percent(first.share)}) and {other} ({percent(second.share)}) lead together"
@@ -585,12 +586,16 @@ def states(
 def movers_frame(
     moved: Mapping[str, Move],  # "Mobile data in Lagos" -> how it moved
     most: int = 10,  # rows
-) -> pd.DataFrame:  # label, move, sure, gap
+) -> pd.DataFrame:  # label, move, sure, gap, chance
     "The largest differences that are beyond chance, then the largest of the others."
     z = beyond_chance(len(moved))
-    rows = [{"label": label, "move": m, "sure": m.sure(z), "gap": m.gap} for label, m in moved.items() if m.gap]
+    rows: list[dict[str, Any]] = [
+        {"label": label, "move": m, "gap": m.gap, "chance": m.chance(z), "sure": abs(m.gap) > m.chance(z)}
+        for label, m in moved.items()
+        if m.gap
+    ]
     rows.sort(key=lambda r: (not r["sure"], -abs(r["gap"]), r["label"]))
-    return pd.DataFrame(rows[:most], columns=["label", "move", "sure", "gap"])
+    return pd.DataFrame(rows[:most], columns=["label", "move", "sure", "gap", "chance"])
 
 # %% ../../nbs/81_charts.ipynb #c090
 def movers_title(
@@ -609,18 +614,16 @@ def mover_columns(
     found: pd.DataFrame,  # `movers_frame`
 ) -> pd.DataFrame:
     "What a mover's bar shows, ready to be drawn."
-    moved, accent, pale = found["move"].tolist(), theme.INK["accent"].light, theme.FILL["faint"].light
-    low, high = zip(*(m.gap_interval() for m in moved), strict=True)
+    moved, accent, pale = found["move"].tolist(), theme.INK["accent"].light, theme.FILL["wash"].light
     more = [("+" if gap > 0 else "") + thousands(gap) for gap in found["gap"]]
+    chance = [f"; ordinary days make ±\u202f{thousands(most)}" for most in found["chance"]]
     return found.drop(columns="move").assign(
         row=[f"{i:02d}" for i in range(len(found))],
         name=fitted(found["label"].tolist(), more, 38),
         color=[accent if sure else pale for sure in found["sure"]],
-        low=low,
-        high=high,
         more=more,
         change=[change_column(m) for m in moved],
-        tip=[f"{thousands(m.before)} before, {thousands(m.now)} now" for m in moved],
+        tip=[f"{thousands(m.before)} before, {thousands(m.now)} now{c}" for m, c in zip(moved, chance, strict=True)],
         how=[change_words(m) for m in moved],
     )
 
@@ -628,17 +631,20 @@ def mover_columns(
 def draw_movers(
     shown: pd.DataFrame,  # `mover_columns`
 ) -> Any:  # a Bokeh figure
-    "Bars to the right for more, to the left for fewer, each with its 95 % interval as a thin line."
-    low, high = float(min(0, shown["low"].min())), float(max(0, shown["high"].max()))
+    "Bars to the right for more, to the left for fewer, over the band that chance would fill."
+    reach = pd.concat([shown["gap"], shown["chance"], -shown["chance"]])
+    low, high = float(reach.min()), float(reach.max())
     figure = bars(shown, "gap", low, high)
     source, ink, muted = (
         ColumnDataSource(shown.assign(left=low, right=high)),
         theme.INK["ink"].light,
         theme.INK["muted"].light,
     )
-    figure.add_glyph(source, Segment(x0="low", x1="high", y0="row", y1="row", line_color=ink, line_width=1))
+    band = {"left": -shown["chance"], "right": shown["chance"], "row": shown["row"]}
+    looks = {"height": 0.32, "fill_color": theme.FILL["line"].light, "line_color": None, "level": "underlay"}
+    figure.hbar(y="row", left="left", right="right", source=ColumnDataSource(band), **looks)
     figure.add_glyph(
-        source, Rect(x=0, y="row", width=2, width_units="screen", height=0.36, fill_color=ink, line_color=None)
+        source, Rect(x=0, y="row", width=2, width_units="screen", height=0.32, fill_color=ink, line_color=None)
     )
     write_columns(figure, source, [("more", 52, ink, "bold"), ("change", 0, muted, "normal")])
     return figure
@@ -699,10 +705,10 @@ def movers(
     than = f"{period.full} days against the same days before"
     sub = f"Difference in contacts by {what}, {than}, {with_n(now)} and {thousands(before)}"
     keys = [("box", "accent", "more than chance")] * bool(found["sure"].any()) + [
-        ("box", "faint", "could be chance")
+        ("box", "wash", "could be chance")
     ] * (not found["sure"].all())
     summary, table = movers_words(found, len(moved), what.capitalize())
-    figure, legend = draw_movers(mover_columns(found)), (*keys, ("line", "ink", "95 % interval"))
+    figure, legend = draw_movers(mover_columns(found)), (*keys, ("box", "line", "what ordinary days make anyway"))
     return Chart("movers", movers_title(found), sub, summary, table, figure, ROW * len(found) + 8, legend)
 
 # %% ../../nbs/81_charts.ipynb #c106

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOTALS', 'ask', 'Period', 'dates_in_words', 'day_name', 'extent', 'within', 'totals', 'day_counts', 'hour_counts',
-           'paired_days', 'compare', 'Move', 'moves', 'change_words', 'beyond_chance']
+           'paired_days', 'compare_days', 'compare', 'Move', 'moves', 'change_words', 'beyond_chance']
 
 # %% ../../nbs/80a_questions.ipynb #c002
 from collections.abc import Sequence
@@ -145,19 +145,32 @@ def paired_days(
     over = _.pair < period.full
     counted = {"contacts": _.recent, "now": _.recent & over, "before": ~_.recent & over}
     sums = {name: _.contacts.sum(where=which).fill_null(0) for name, which in counted.items()}
-    daily = marked.aggregate(by=[*keys, "pair"], **sums)
-    squares = {"nn": _.now * _.now, "nb": _.now * _.before, "bb": _.before * _.before}
-    added = {name: _[name] for name in counted} | squares
-    return daily.aggregate(by=list(keys), **{name: value.sum().fill_null(0) for name, value in added.items()})
+    return marked.aggregate(by=[*keys, "pair"], **sums)
 
 # %% ../../nbs/80a_questions.ipynb #c034
+def compare_days(
+    pairs: ir.Table,  # `paired_days`
+    keys: Sequence[str],  # the same keys
+) -> ir.Table:  # keys, contacts, now, before, sums of squares, noise
+    "Sums over the pairs, and how far an ordinary pair strays from the ordinary ratio; 1 = like raindrops."
+    usual = ibis.window(group_by=list(keys) or None)
+    ratio = (_.now.median().over(usual) / _.before.median().over(usual).nullif(0)).nullif(0).fill_null(1.0)
+    stray = (_.now - _.ratio * _.before).pow(2) / (_.ratio * (_.now + _.before)).nullif(0)
+    told = pairs.mutate(ratio=ratio).mutate(stray=stray.fill_null(0.0))
+    squares = {"nn": _.now * _.now, "nb": _.now * _.before, "bb": _.before * _.before}
+    added = {name: _[name] for name in ("contacts", "now", "before")} | squares
+    sums = {name: value.sum().fill_null(0) for name, value in added.items()}
+    middle = _.stray.median().fill_null(0.0) / 0.4549  # the median of χ² with one degree of freedom
+    return told.aggregate(by=list(keys), **sums, noise=ibis.greatest(middle, 1.0))
+
+# %% ../../nbs/80a_questions.ipynb #c036
 def compare(
     rollup: ir.Table,  # mart.rollup_daily
     keys: Sequence[str],  # columns to count by; empty = the total
     period: Period,  # what is compared
-) -> ir.Table:  # keys, contacts, now, before, change, se, low, high
+) -> ir.Table:  # keys, contacts, now, before, change, se, low, high, noise
     "Each key's contacts and its ratio to the same days before, with the error of its logarithm and a 95 % interval."
-    paired = paired_days(rollup, keys, period)
+    paired = compare_days(paired_days(rollup, keys, period), keys)
     now, before = paired.now.cast("float64"), paired.before.cast("float64")
     ratio, pairs = now / before.nullif(0), max(period.full, 2)
     stray = (
@@ -166,9 +179,9 @@ def compare(
     poisson = 1 / now.nullif(0) + 1 / before.nullif(0)
     told = paired.mutate(change=ratio, se=ibis.greatest(stray, poisson).sqrt())
     told = told.mutate(low=_.change * (-1.96 * _.se).exp(), high=_.change * (1.96 * _.se).exp())
-    return told.select(*keys, "contacts", "now", "before", "change", "se", "low", "high")
+    return told.select(*keys, "contacts", "now", "before", "change", "se", "low", "high", "noise")
 
-# %% ../../nbs/80a_questions.ipynb #c041
+# %% ../../nbs/80a_questions.ipynb #c043
 class Move(NamedTuple):
     "A count and how it moved against the same days before; None where there is nothing to compare."
 
@@ -181,23 +194,21 @@ class Move(NamedTuple):
     se: float = 0.0  # error of the logarithm of `change`
     gap: int = 0  # now - before, where they can be compared
 
-    def sure(
+    noise: float = 1.0  # how much more uneven ordinary days are than raindrops
+
+    @property
+    def sure(self) -> bool:
+        "Whether the interval of the change leaves out `no change`; for what is new or gone, whether chance makes it."
+        return abs(log(self.change)) > 1.96 * self.se if self.change and self.se else abs(self.gap) > self.chance()
+
+    def chance(
         self,
         z: float = 1.96,  # how many standard errors count as more than chance
-    ) -> bool:
-        "Whether the difference is larger than chance would make it."
-        if self.change and self.se:
-            return abs(log(self.change)) > z * self.se
-        return abs(self.gap) > z * sqrt(self.now + self.before)
+    ) -> float:  # contacts
+        "The difference that ordinary days would make anyway."
+        return z * sqrt(self.noise * (self.now + self.before))
 
-    def gap_interval(self) -> tuple[float, float]:
-        "The 95 % interval of the difference."
-        if self.low is not None and self.high is not None:
-            return self.before * (self.low - 1), self.before * (self.high - 1)
-        error = 1.96 * sqrt(self.now + self.before)
-        return self.gap - error, self.gap + error
-
-# %% ../../nbs/80a_questions.ipynb #c043
+# %% ../../nbs/80a_questions.ipynb #c045
 def moves(
     frame: pd.DataFrame,  # an asked `compare`
     period: Period,  # decides whether anything can be compared
@@ -207,11 +218,11 @@ def moves(
     for row in frame.to_dict("records"):
         change, low, high, se = (None if pd.isna(row[k]) else float(row[k]) for k in ("change", "low", "high", "se"))
         contacts, now, before = (int(row[k]) for k in ("contacts", "now", "before"))
-        full = Move(contacts, now, before, change, low, high, se or 0.0, now - before)
+        full = Move(contacts, now, before, change, low, high, se or 0.0, now - before, float(row["noise"]))
         out.append(full if period.comparable else Move(contacts, now))
     return out
 
-# %% ../../nbs/80a_questions.ipynb #c045
+# %% ../../nbs/80a_questions.ipynb #c047
 def change_words(
     move: Move,  # what moved
 ) -> str:  # "+8 % (95 % interval +3 % to +13 %)"
@@ -223,7 +234,7 @@ def change_words(
         return f"{text}, too few for an interval"
     return f"{text} (95 % interval {signed_percent(move.low)} to {signed_percent(move.high)})"
 
-# %% ../../nbs/80a_questions.ipynb #c049
+# %% ../../nbs/80a_questions.ipynb #c051
 def beyond_chance(
     compared: int,  # how many things were looked at
 ) -> float:  # standard errors

@@ -446,7 +446,7 @@ def headline(
     if total.change is None:
         return text
     before = "on the same days before" if period.unfinished else f"in the {period.days} days before"
-    if not total.sure():
+    if not total.sure:
         return f"{text}, about as many as {before}"
     if total.change >= 3:
         return f"{text}, {total.change:.1f} times as many as {before}"
