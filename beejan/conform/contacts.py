@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
+from .flags import join_flags
 from .phones import normalise_phones
 from .places import map_places
 from .text import map_channels, map_statuses, repair_text
@@ -90,7 +91,11 @@ def with_times(t: ir.Table,  # records
         if not formats:
             t = t.mutate(**{target: ibis.null("timestamp('UTC')"), f"{target}_precision": ibis.null("string"), f"{target}_tz_source": ibis.null("string")})
             continue
-        t = parse_times(t.mutate(time_text=picked(t, source, target)), "time_text", formats=formats, zone=source.time.zone, prefix=target)
+        promise = target == "expected_resolution_at"  # the one time that may lie ahead
+        t = parse_times(t.mutate(time_text=picked(t, source, target)), "time_text", formats=formats, zone=source.time.zone, prefix=target,
+                        arrived=None if promise else "arrived_at")
+        ahead = t[f"{target}_flags"].contains("time_future")
+        t = t.mutate(**{target: ibis.ifelse(ahead, ibis.null("timestamp('UTC')"), t[target])})
         unread = ibis.coalesce(unread, ibis.ifelse(t[f"{target}_flags"].contains("time_unparsed"), ibis.literal(target), ibis.null("string")))
         flags.append(t[f"{target}_flags"])
     early = ibis.ifelse((t.closed_at < t.received_at) | (t.resolved_at < t.received_at), ibis.literal(["closed_before_received"], "array<string>"), NO_FLAGS)
@@ -107,7 +112,7 @@ def with_codes(t: ir.Table,  # records
     t = map_channels(t, "channel_text", source.values.get("channel", {}), source.channel or None)
     t = map_statuses(t, "status_text", source.values.get("status", {}))
     t = normalise_phones(t, "phone_text", source.country or country)
-    return map_places(t, "state_text", "postcode_text", source.country or country)
+    return map_places(t, "state_text", "postcode_text", source.country or country, source.values.get("state"))
 
 # %% ../../nbs/24_contacts.ipynb #c023
 def with_verdict(t: ir.Table,  # records with everything added so far
@@ -141,9 +146,9 @@ def with_keys(t: ir.Table,  # coded records
               key: bytes,  # the workspace's
               ) -> ir.Table:
     "Add pseudonyms, and the plain columns that need no more than picking."
-    customer = ibis.coalesce(t.customer_ref_text, t.phone_e164)
+    t = t.mutate(msisdn_key=keyed(t.phone_e164, key), ref_key=keyed(t.customer_ref_text, key))
     personal = set(source.fields.get("source_record_id", [])) & set(source.personal.fields)
-    t = t.mutate(customer_key=keyed(customer, key), msisdn_key=keyed(t.phone_e164, key), customer_ref=t.customer_ref_text, city=t.city_text,
+    t = t.mutate(customer_key=ibis.coalesce(t.ref_key, t.msisdn_key), customer_ref=t.customer_ref_text, city=t.city_text,
                  **{n: t[f"{n}_text"] for n in ("status_reason", "product_line", "lga", "owner_team", "licensee")},
                  language=ibis.coalesce(t.language_text, ibis.literal(source.language or None, "string")),
                  label=t.label_text, source_label=ibis.ifelse(t.label_text.length() <= 60, t.label_text, ibis.null("string")),
@@ -160,6 +165,6 @@ def conform(records: ir.Table,  # raw.record rows of one source
     "Turn the records of one source into contacts, with the reason for each that cannot be one."
     t = with_text(with_ids(records, source), source)
     t = with_verdict(with_keys(with_codes(with_times(t, source), source, country), source, key), source)
-    flags = [t.id_flags, t.time_flags, t.channel_flags, t.status_flags, t.phone_flags, t.place_flags]
-    t = t.mutate(dq_flags=ibis.array(flags).flatten().unique().sort(), schema_version=ibis.literal(SCHEMA_VERSION), ingested_at=t.arrived_at)
+    flags = [t.id_flags, t.time_flags, t.channel_flags, t.status_flags, t.phone_flags, t.place_flags, t.text_flags]
+    t = t.mutate(dq_flags=join_flags(*flags), schema_version=ibis.literal(SCHEMA_VERSION), ingested_at=t.arrived_at)
     return t.select(**{n: t[n].cast(k) for n, k in CONFORMED.items()})

@@ -101,7 +101,7 @@ def _checks(table: str, column: str) -> list[pa.Check]:
 # %% ../../nbs/02_schema.ipynb #c019
 def _pandera_type(c: Column) -> dt.DataType | None:
     kind = dt.dtype(c.type)
-    return None if kind.is_nested() else kind
+    return None if kind.is_nested() else dt.Timestamp("UTC", 6) if kind.is_timestamp() else kind
 
 # %% ../../nbs/02_schema.ipynb #c020
 def contract(name: str,  # e.g. curated.contact

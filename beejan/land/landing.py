@@ -55,7 +55,12 @@ class Landed:
     already: int = 0  # of them, held from an earlier version of the file
     vanished: int = 0  # records of an earlier version that are gone
 
-# %% ../../nbs/18_landing.ipynb #c014
+    def __str__(self) -> str:
+        if self.change in ("same", "busy"): return f"{self.path}: {'held already' if self.change == 'same' else 'still being written, waits'}"
+        gone = f", {self.vanished} of the earlier version are gone" if self.vanished else ""
+        return f"{self.path}: {self.change}, {self.received} records, {self.landed} landed, {self.faults} unreadable{gone}"
+
+# %% ../../nbs/18_landing.ipynb #c015
 def _stage(con: Backend, source: Source, path: Path, earlier: ir.Table) -> ir.Table:
     batches = pa.RecordBatchReader.from_batches(READ_SCHEMA, read_records(path, source.format))
     con.con.register("beejan_batches", batches)
@@ -66,13 +71,13 @@ def _stage(con: Backend, source: Source, path: Path, earlier: ir.Table) -> ir.Ta
     stage = con.table("beejan_stage")
     return stage.anti_join(earlier, ["record_hash", "occurrence"])
 
-# %% ../../nbs/18_landing.ipynb #c015
+# %% ../../nbs/18_landing.ipynb #c016
 def _earlier(con: Backend, source: str, path: str) -> ir.Table:
     batches = table(con, "raw.batch").filter(_.source == source, _.path == path).batch_id
     keys = [table(con, f"raw.{t}").filter(_.batch_id.isin(batches)).select("record_hash", "occurrence") for t in ("record", "fault")]
     return ibis.union(*keys)
 
-# %% ../../nbs/18_landing.ipynb #c017
+# %% ../../nbs/18_landing.ipynb #c018
 def _write(con: Backend, fresh: ir.Table, facts: dict[str, object]) -> int:
     seq = int(table(con, "raw.batch").batch_seq.max().fill_null(0).execute()) + 1
     now = ibis.now().cast("timestamp('UTC')")
@@ -84,7 +89,7 @@ def _write(con: Backend, fresh: ir.Table, facts: dict[str, object]) -> int:
     append(con, "raw.batch", one.mutate(arrived_at=now))
     return seq
 
-# %% ../../nbs/18_landing.ipynb #c018
+# %% ../../nbs/18_landing.ipynb #c019
 def land_file(lake: Lake,  # where to
               con: Backend,  # a writer
               source: Source,  # the declaration
@@ -109,7 +114,7 @@ def land_file(lake: Lake,  # where to
     commit(lake, con, lambda c: _write(c, fresh, facts), f"land {name}")
     return done
 
-# %% ../../nbs/18_landing.ipynb #c024
+# %% ../../nbs/18_landing.ipynb #c025
 def land_source(lake: Lake,  # where to
                 con: Backend,  # a writer
                 source: Source,  # the declaration
