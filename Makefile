@@ -49,8 +49,8 @@ export: setup ## write the package from its notebooks, and clean them
 	@$(BIN)/nbdev_clean
 	@$(BIN)/nbdev_clean --fname pipelines
 
-.PHONY: docs
-docs: setup ## write docs/schema.md and docs/commands.md from the code
+.PHONY: docs-schema
+docs-schema: setup ## write the reference of schema, measures and commands into docs/
 	@$(BIN)/python tools/reference.py
 
 .PHONY: bench

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv: finds a Python 3.12 or 3.13 (or has uv fetch one), installs requirements.lock exactly, then Beejan itself.
-# Every make target calls it; when nothing changed since the last time it ends at once.
+# Every make target calls it; when nothing changed since the last time it ends at once. `bootstrap.sh --find` prints the
+# Python it would take, and does nothing.
 set -eu
 unset CDPATH
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ PYENV=${PYENV_ROOT:-$HOME/.pyenv}
 say() { printf '%s\n' "$*" >&2; }
 
 WANTED=$({ echo "$ROOT"; cat requirements.lock settings.ini setup.py tools/bootstrap.sh; } | cksum)
-if [ -x "$PY" ] && [ -r "$STAMP" ] && [ "$(cat "$STAMP")" = "$WANTED" ]; then exit 0; fi
+if [ -z "${1:-}" ] && [ -x "$PY" ] && [ -r "$STAMP" ] && [ "$(cat "$STAMP")" = "$WANTED" ]; then exit 0; fi
 
 # ---- a Python that runs. pyenv's shims stand on the PATH and fail when called, so whatever is found is tried.
 works() {
@@ -84,6 +85,11 @@ python_by_uv() {
   out=$("$u" python install 3.12 2>&1) || { why="uv could not fetch one ($(printf '%s\n' "$out" | sed -n '1s/^error: *//p'))" && return 1; }
   python=$("$u" python find --managed-python 3.12 2>/dev/null) && works "$python" || { why="the one that uv fetched does not run here" && return 1; }
 }
+
+if [ "${1:-}" = --find ]; then
+  find_python || { say "No Python 3.12 or 3.13 found." && exit 1; }
+  exit 0
+fi
 
 if ! works "$PY" || [ "$(cat "$VENV/.root" 2>/dev/null)" != "$ROOT" ]; then
   why=""

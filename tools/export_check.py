@@ -1,6 +1,6 @@
 """Fail unless the package is exactly what its notebooks export, and every notebook is clean.
 
-Works on a copy, so nothing in the checkout changes: the exported modules are thrown away there, made anew, and compared.
+Works on a copy, so nothing in the checkout changes: the exported modules are thrown away there, made anew, compared.
 """
 
 import filecmp

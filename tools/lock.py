@@ -1,7 +1,7 @@
 """Write requirements.lock: every version of what settings.ini asks for, runtime and development, on Linux and macOS.
 
-Versions that are locked already stay as they are; `python tools/lock.py --upgrade` takes the newest. No index address and no
-path of a machine gets in. Overrides, with their reasons, stand under [tool.uv] in pyproject.toml.
+Versions that are locked already stay as they are; `python tools/lock.py --upgrade` takes the newest. No index
+address and no path of a machine gets in. Overrides, with their reasons, stand under [tool.uv] in pyproject.toml.
 """
 
 import os
@@ -31,14 +31,10 @@ uv = Path(sys.executable).with_name("uv")
 with tempfile.TemporaryDirectory() as folder:
     wanted = Path(folder) / "requirements.in"
     wanted.write_text("\n".join(asked) + "\n", encoding="utf-8")
-    subprocess.run(
-        [str(uv) if uv.exists() else "uv", "pip", "compile", str(wanted), "--output-file", str(LOCK), "--quiet"]
-        + ["--universal", "--python-version", config["DEFAULT"]["min_python"]]
-        + ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", *sys.argv[1:]],
-        cwd=ROOT,
-        env=env,
-        check=True,
-    )
+    command = [str(uv) if uv.exists() else "uv", "pip", "compile", str(wanted), "--output-file", str(LOCK), "--quiet"]
+    command += ["--universal", "--python-version", config["DEFAULT"]["min_python"], "--no-header", "--no-annotate"]
+    command += ["--no-emit-index-url", "--no-emit-find-links", *sys.argv[1:]]
+    subprocess.run(command, cwd=ROOT, env=env, check=True)
 # the lock is for Linux and macOS, and says so once (pyproject.toml), not on every line
 EVERYWHERE = {"python_full_version < '3.14'", "(sys_platform == 'darwin' or sys_platform == 'linux')"}
 lines = []

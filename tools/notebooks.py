@@ -1,7 +1,7 @@
 """Run the library notebooks on two cores, as tests: `python tools/notebooks.py [NAME …]`.
 
-What `nbdev_test` does, and warnings are errors here too: the exceptions are those of pytest in pyproject.toml. Prints the time
-of each notebook; the house's budget is 10 s for one and 90 s for all of them.
+What `nbdev_test` does, and warnings are errors here too: the exceptions are those of pytest in pyproject.toml. Names
+what takes longer than 10 s; the house's budget is 10 s for one notebook and 90 s for all of them.
 """
 
 import builtins

@@ -1,6 +1,7 @@
 """Print pip's index settings as the environment that uv understands, for a shell to evaluate.
 
-uv does not read pip's configuration. What the environment already says to uv wins; nothing is printed where pip has no settings.
+uv does not read pip's configuration. What the environment already says to uv wins; nothing is printed where pip has
+no settings.
 """
 
 import ast
