@@ -66,9 +66,7 @@ def main() -> None:
     com["strict"] = [p == g[0] for p, g in zip(com.category_code, com.gold, strict=True)]
     com["right"] = [p in g for p, g in zip(com.category_code, com.gold, strict=True)]
     spoke = com[com.category_code != "unclassified"]
-    print(
-        f"Comcast subjects, n = {len(com)}: right {com.strict.mean():.3f}, or a defensible second {com.right.mean():.3f}"
-    )
+    print(f"Comcast, n = {len(com)}: right {com.strict.mean():.3f}, or a defensible second {com.right.mean():.3f}")
     print(f"  of the {len(spoke)} it spoke on {spoke.right.mean():.3f}")
     dev["right"] = [p in g for p, g in zip(dev.category_code, dev.gold, strict=True)]
     confidence(pd.concat([spoke, dev[dev.category_code.isin(scope)]]))
