@@ -137,7 +137,7 @@ def _sms_file(c: Chunk, folder: Path, name: str, cut: bool) -> pa.Table:
     if not cut:
         return t
     return t.set_column(
-        t.schema.get_field_index("broken"), "broken", pa.array([None] * (len(t) - 1) + ["bad_xml"], pa.string())
+        t.schema.get_field_index("broken"), "broken", pa.array([None] * (len(t) - 1) + ["torn_record"], pa.string())
     )
 
 # %% ../../nbs/16_synth.ipynb #c025

@@ -306,7 +306,7 @@ def calls(
     "The call centre's log."
     times, shown = _call_times(c), pa.array(chance(c.w.seed, "hidden number", c.m.rank) >= 0.03)
     number = pc.if_else(shown, written_phones(c.w, c.m.case.person, c.m.rank, "phone"), "Private")
-    closed = pc.if_else(pa.array(settled(c)), times(np.where(c.m.case.closed > 0, c.m.case.closed, c.m.sent)), "")
+    closed = pc.if_else(pa.array(settled(c)), times(c.m.sent + np.maximum(c.m.case.closed - c.m.case.opened, 0)), "")
     columns = [
         written_call_ids(c)[1],
         _faulty(c, times),
@@ -436,17 +436,13 @@ def written_texts(
 ) -> pa.Array:
     "The words as the file has them."
     text, spoilt = meant_texts(c), pa.array(how > 0)
-    spoil: dict[int, Callable[[str], str]] = {
-        1: mojibake,
-        2: lambda t: html.escape(t).replace("\n", "<br>"),
-        3: lambda t: t + "\x1a",
-    }
+    spoil: dict[int, Callable[[str], str]] = {1: mojibake, 2: html.escape, 3: lambda t: t + "\x1a"}
     words = [spoil[k](t) for k, t in zip(how[how > 0], text.filter(spoilt).to_pylist(), strict=True)]
     return pc.replace_with_mask(text, spoilt, pa.array(words, pa.string()))
 
 # %% ../../nbs/17c_synth_files.ipynb #c073
 BROKEN = {
-    "social": ("bad_json", "bad_encoding", "nul_byte"),
+    "social": ("torn_record", "bad_encoding", "nul_byte"),
     "call": ("torn_record", "split_line", "bad_encoding", "nul_byte"),
     "web_form": ("bad_encoding",),
     "sms": (),
@@ -469,11 +465,8 @@ def break_record(
     how: str,  # a reason in BROKEN
 ) -> bytes:
     "Break one record."
-    if how == "bad_json":
-        return record[: len(record) // 2]
-    half = min(
-        len(record) * 2 // 3, *([record.index(b'"')] if b'"' in record and record[:1] != b"{" else [len(record)])
-    )
+    quote = record.find(b'"') if record[:1] != b"{" else -1
+    half = min(len(record) * 2 // 3, quote if quote >= 0 else len(record))
     if how == "torn_record":
         return record[:half]
     put = {
