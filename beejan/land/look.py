@@ -86,9 +86,9 @@ def is_row_number(
     named = nameless(column.name) or plain(column.name) in _COUNTERS
     if not named or column.kind != "integer":
         return False
-    x = con.table("cells").filter(_.column == column.name).mutate(step=_.value.strip().try_cast("int64") - _.pos)
-    steps = rows_of(x.agg(steps=_.step.max() - _.step.min()))[0]["steps"]
-    return steps is not None and steps <= max(5, 0.01 * column.n)
+    x = con.table("cells").filter(_.column == column.name).mutate(ahead=_.value.strip().try_cast("int64") - _.pos)
+    row = rows_of(x.agg(low=_.ahead.min(), high=_.ahead.max()))[0]
+    return row["low"] is not None and abs(row["low"]) <= 5 and row["high"] - row["low"] <= max(5, 0.01 * column.n)
 
 # %% ../../nbs/15f_look.ipynb #c017
 def key_problem(
@@ -105,7 +105,7 @@ def key_problem(
 
 # %% ../../nbs/15f_look.ipynb #c020
 _CHANNEL_HINTS = {
-    "social": "tweet, tweets, twitter, facebook, social, instagram, retweet, screen name, hashtags, review, reviews",
+    "social": "tweet, tweets, twitter, facebook, social, whatsapp, telegram, retweet, screen name, hashtags, reviews",
     "sms": "sms, short code, ussd, text message",
     "email": "email, mail, mailbox, inbox",
     "call": "call, calls, caller, ivr, call centre, call center, agent, hotline",

@@ -98,7 +98,8 @@ def _is_text(c: Column) -> float:
 def _is_id(c: Column) -> float:
     if c.kind in ("timelike", "flag", "mangled_id", "url", "email", "text", "empty") or c.max_len > 64:
         return 0
-    return 1.0 if c.filled >= 0.9 * c.n and c.distinct >= 0.9 * c.filled else 0
+    different = c.distinct / max(1, c.filled) if c.filled >= 0.9 * c.n else 0
+    return 1.0 if different >= 0.9 else 0.6 if different >= 0.5 else 0  # why it is no key, is said later
 
 
 def _is_category(c: Column) -> float:
@@ -214,8 +215,8 @@ def guess_fields(
             guess.fields[target], guess.why[target] = [c.name], _looks(c)
     _by_content(columns, guess)
     if "product_line" in guess.fields and "label" not in guess.fields:
-        for part in (guess.fields, guess.why):
-            part["label"] = part.pop("product_line")
+        guess.fields["label"] = guess.fields.pop("product_line")
+        guess.why["label"] = guess.why.pop("product_line")
     return guess
 
 # %% ../../nbs/15c_mapping.ipynb #c027
@@ -248,6 +249,7 @@ def guess_personal(
     for c in columns:
         name = plain(c.name)
         named = any(_within(p, name) for p in lists["names"]) and not any(_within(p, name) for p in lists["not_names"])
+        named = named or name in lists["whole_names"]
         holds = c.shares.get("email", 0) > 0.3 or c.shares.get("dialled", 0) > 0.5
         if c.filled and c.kind not in ("timelike", "flag", "text") and (named or holds):
             out.append(c.name)

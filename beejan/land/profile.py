@@ -194,10 +194,11 @@ def _kind(facts: dict[str, float]) -> tuple[str, dict[str, float]]:
 def _column(name: str, n: int, f: dict[str, float]) -> Column:
     "One column from its row of facts."
     kind, shares = _kind(f)
-    whole = {k: int(f[k]) for k in ("filled", "distinct", "min_len", "max_len", "repeated")}
-    return Column(
-        name, n, **whole, mean_len=round(f["mean_len"], 1), words=round(f["words"], 2), kind=kind, shares=shares
+    filled, distinct, short, long, repeated = (
+        int(f[k]) for k in ("filled", "distinct", "min_len", "max_len", "repeated")
     )
+    lengths = (short, long, round(f["mean_len"], 1), round(f["words"], 2))
+    return Column(name, n, filled, distinct, *lengths, kind=kind, shares=shares, repeated=repeated)
 
 # %% ../../nbs/15a_profile.ipynb #c023
 def _add_values(distinct: ir.Table, columns: list[Column]) -> None:

@@ -57,7 +57,7 @@ def zone_words(
 # %% ../../nbs/15_propose.ipynb #c013
 def _chosen_times(seen: Looked) -> dict[str, FileTime]:
     "Our time fields and what they are read from; the time inside the ids, where there is no other."
-    by_name = {" ".join(f.columns): f for f in seen.times.values()}
+    by_name = {f.columns[0]: f for f in seen.times.values()}
     chosen = {target: by_name[name] for target, name in guess_times(list(by_name)).items()}
     if not chosen and (flake := snowflake_time(seen.con, seen.columns, time.time())):
         chosen["received_at"] = flake

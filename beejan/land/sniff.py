@@ -111,15 +111,26 @@ LOOK_LIMIT = 256 << 20  # bytes looked at for the encoding
 HEAD = 1 << 20  # bytes looked at for everything else
 
 
+def _block(opened: Opened) -> bytes:
+    "The next megabyte; less at the end, or where a torn archive stops."
+    pieces, size = list[bytes](), 0
+    while size < HEAD:
+        try:
+            piece = opened.stream.read1(HEAD - size)  # type: ignore[attr-defined]
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as e:
+            opened.torn = opened.torn or f"the archive is torn ({e})"
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
 def _blocks(opened: Opened, head: list[bytes]) -> Iterator[bytes]:
     "The contents in blocks, up to the limit; the first goes into `head` too."
     for _ in range(LOOK_LIMIT // HEAD):
-        try:
-            block = opened.stream.read(HEAD)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as e:
-            opened.torn = opened.torn or f"the archive is torn ({e})"
-            return
-        if not block:
+        if opened.torn or not (block := _block(opened)):
             return
         if not head:
             head.append(block)

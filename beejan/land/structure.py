@@ -303,7 +303,7 @@ def dump_place(
             else:
                 counts[copying] += 1
         elif m := _SQL.match(line):
-            name = (m["insert"] or m["copy"] or "").replace('"', "").replace("`", "").replace("[", "").replace("]", "")
+            name = re.sub(r"[\"`\[\]]", "", (m["insert"] or m["copy"] or "").split(".")[-1])
             if m["copy"]:
                 copying = name
             elif name:
