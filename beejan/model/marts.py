@@ -59,10 +59,10 @@ def _ahead(second: ir.IntegerValue, shifts: tuple[tuple[int, int], ...]) -> ir.I
     half = len(shifts) // 2
     return ibis.ifelse(second < shifts[half][0], _ahead(second, shifts[:half]), _ahead(second, shifts[half:]))
 
-# %% ../../nbs/50_marts.ipynb #c011
+# %% ../../nbs/50_marts.ipynb #c012
 _micros = ibis.udf.scalar.builtin(lambda moment: ..., name="epoch_us", signature=((dt.Timestamp("UTC"),), dt.int64))
 
-# %% ../../nbs/50_marts.ipynb #c012
+
 def local_second(
     moment: ir.TimestampValue,  # timestamp with zone
     zone: str,  # IANA name
@@ -115,7 +115,7 @@ def dim_channel() -> ir.Table:  # channel, label
     "The channels, and `unknown`."
     return ibis.memtable([*channels().items(), (UNKNOWN, "Unknown")], schema={"channel": "string", "label": "string"})
 
-# %% ../../nbs/50_marts.ipynb #c023
+# %% ../../nbs/50_marts.ipynb #c024
 def dim_category(
     version: str = TAXONOMY_VERSION,  # of the taxonomy
 ) -> ir.Table:  # category_code, label, ncc, project_word, taxonomy_version
@@ -125,7 +125,7 @@ def dim_category(
         rows, schema=dict.fromkeys(("category_code", "label", "ncc", "project_word", "taxonomy_version"), "string")
     )
 
-# %% ../../nbs/50_marts.ipynb #c024
+# %% ../../nbs/50_marts.ipynb #c025
 def dim_place(
     *countries: str,  # ISO 3166-1 alpha-2; those whose states occur
 ) -> ir.Table:  # state, label, zone, country
@@ -135,7 +135,7 @@ def dim_place(
         [*rows, (UNKNOWN, "Unknown", "", "")], schema=dict.fromkeys(("state", "label", "zone", "country"), "string")
     )
 
-# %% ../../nbs/50_marts.ipynb #c025
+# %% ../../nbs/50_marts.ipynb #c026
 def dim_source(
     sources: Mapping[str, Source],  # name -> declaration
 ) -> ir.Table:  # source, title, system, channel, every
@@ -143,7 +143,7 @@ def dim_source(
     rows = [(n, s.title or n, s.system or n, s.channel, s.every) for n, s in sources.items()]
     return ibis.memtable(rows, schema=dict.fromkeys(("source", "title", "system", "channel", "every"), "string"))
 
-# %% ../../nbs/50_marts.ipynb #c029
+# %% ../../nbs/50_marts.ipynb #c030
 TO_THE_HOUR = ("second", "minute", "hour")
 TO_THE_DAY = (*TO_THE_HOUR, "day")
 CONTACT_COLUMNS = tuple(
@@ -152,7 +152,7 @@ CONTACT_COLUMNS = tuple(
     is_duplicate duplicate_kind resolved_at closed_at n_flags dq_flags""".split()
 )
 
-# %% ../../nbs/50_marts.ipynb #c030
+# %% ../../nbs/50_marts.ipynb #c032
 def fact_contact(
     contact: ir.Table,  # curated.contact
     duplicate_link: ir.Table,  # curated.duplicate_link
@@ -174,13 +174,13 @@ def fact_contact(
         n_flags=t.dq_flags.length(),
     ).select(*CONTACT_COLUMNS)
 
-# %% ../../nbs/50_marts.ipynb #c036
+# %% ../../nbs/50_marts.ipynb #c038
 CASE_COLUMNS = tuple(
     """case_id source channel category_code state status opened_at settled_at closed_at opened_date settled_date
     is_open hours_open n_contacts""".split()
 )
 
-# %% ../../nbs/50_marts.ipynb #c037
+# %% ../../nbs/50_marts.ipynb #c039
 def fact_case(
     case: ir.Table,  # curated.case
     zone: str,  # IANA zone that days are counted in
@@ -202,7 +202,7 @@ def fact_case(
         state=ibis.coalesce(t.state, UNKNOWN),
     ).select(*CASE_COLUMNS)
 
-# %% ../../nbs/50_marts.ipynb #c041
+# %% ../../nbs/50_marts.ipynb #c043
 def _counts() -> dict[str, Deferred]:
     return {
         "contacts": _.count(),
@@ -211,7 +211,7 @@ def _counts() -> dict[str, Deferred]:
         "unclassified": (_.category_code == UNCLASSIFIED).sum().cast("int64"),
     }
 
-# %% ../../nbs/50_marts.ipynb #c042
+# %% ../../nbs/50_marts.ipynb #c044
 def rollup_daily(
     fact: ir.Table,  # fact_contact
 ) -> ir.Table:  # keys and contacts, duplicates, unique_contacts, unclassified, undated, flagged
@@ -220,14 +220,14 @@ def rollup_daily(
         **_counts(), undated=(~_.dated).sum().cast("int64"), flagged=(_.n_flags > 0).sum().cast("int64")
     )
 
-# %% ../../nbs/50_marts.ipynb #c043
+# %% ../../nbs/50_marts.ipynb #c045
 def rollup_hourly(
     fact: ir.Table,  # fact_contact
 ) -> ir.Table:  # keys and contacts, duplicates, unique_contacts, unclassified
     "Contacts per local hour, channel and category; only those whose hour is known."
     return fact.filter(_.local_hour.notnull()).group_by("local_hour", "channel", "category_code").agg(**_counts())
 
-# %% ../../nbs/50_marts.ipynb #c047
+# %% ../../nbs/50_marts.ipynb #c049
 @dataclass(frozen=True)
 class Mart:
     "What one row of a mart is."
@@ -236,7 +236,7 @@ class Mart:
     grain: str
     key: tuple[str, ...]  # together unique, an empty value counting as a value
 
-# %% ../../nbs/50_marts.ipynb #c048
+# %% ../../nbs/50_marts.ipynb #c050
 MARTS = {
     m.name: m
     for m in (
@@ -259,7 +259,7 @@ MARTS = {
     )
 }
 
-# %% ../../nbs/50_marts.ipynb #c051
+# %% ../../nbs/50_marts.ipynb #c053
 Tables = Mapping[str, ir.Table]
 
 
@@ -272,7 +272,21 @@ class Invariant:
     words: str
     broken: Callable[[Tables], ir.Value]  # by how much, 0 = holds
 
-# %% ../../nbs/50_marts.ipynb #c052
+# %% ../../nbs/50_marts.ipynb #c055
+def _check(inv: Invariant, tables: Tables) -> ir.Table:
+    t = tables[inv.needs[0]].agg(n=_.count())
+    t = t.mutate(value=inv.broken(tables).cast("float64"))
+    return t.select(
+        name=ibis.literal(inv.name),
+        scope=ibis.literal("mart." + inv.needs[0]),
+        status=ibis.ifelse(t.value == 0, "ok", "broken"),
+        value=t.value,
+        bound=ibis.literal(0.0),
+        n=t.n.cast("int64"),
+        words=ibis.literal(inv.words),
+    )
+
+# %% ../../nbs/50_marts.ipynb #c057
 def _sum(t: ir.Table, column: str = "contacts") -> ir.Value:
     return ibis.coalesce(t[column].sum(), 0).cast("int64").as_scalar()
 
@@ -287,7 +301,7 @@ def _grain(m: Mart) -> Invariant:
 
     return Invariant("grain", (m.name,), m.grain, doubled)
 
-# %% ../../nbs/50_marts.ipynb #c053
+# %% ../../nbs/50_marts.ipynb #c059
 def _through(rollup: str, dim: str, key: str) -> Invariant:
     def lost(t: Tables) -> ir.Value:
         return (_sum(t[rollup].select(key, "contacts").inner_join(t[dim].select(key), key)) - _sum(t[rollup])).abs()
@@ -296,7 +310,7 @@ def _through(rollup: str, dim: str, key: str) -> Invariant:
         f"sum_by_{key}", (rollup, dim), f"Contacts by {key} add up to the total, and every {key} is in {dim}", lost
     )
 
-# %% ../../nbs/50_marts.ipynb #c054
+# %% ../../nbs/50_marts.ipynb #c061
 def _hours(t: Tables) -> ir.Value:
     rest = t["fact_contact"].filter(_.local_hour.isnull())
     return (_sum(t["rollup_hourly"]) + _count(rest) - _count(t["fact_contact"])).abs()
@@ -306,7 +320,7 @@ def _days(t: Tables) -> ir.Value:
     day = t["rollup_daily"].filter(_.local_date.notnull()).select("local_date", "contacts")
     return (_sum(day.inner_join(t["dim_date"].select(local_date="date"), "local_date")) - _sum(day)).abs()
 
-# %% ../../nbs/50_marts.ipynb #c055
+# %% ../../nbs/50_marts.ipynb #c063
 def _parts(t: Tables) -> ir.Value:
     r = t["rollup_daily"].mutate(
         off=(_.contacts - _.duplicates - _.unique_contacts).abs(),
@@ -319,12 +333,12 @@ def _cases(t: Tables) -> ir.Value:
     c, belonging = t["fact_case"], t["fact_contact"].filter(_.case_id.notnull())
     return _count(c.filter(_.n_contacts < 1)) + (_sum(c, "n_contacts") - _count(belonging)).abs()
 
-# %% ../../nbs/50_marts.ipynb #c056
+# %% ../../nbs/50_marts.ipynb #c065
 def _books(t: Tables) -> ir.Value:
     ends = _.loaded + _.duplicate + _.quarantined + _.rejected + _.waiting
     return _sum(t["books"].mutate(off=(_.received - ends).abs()), "off")
 
-# %% ../../nbs/50_marts.ipynb #c057
+# %% ../../nbs/50_marts.ipynb #c067
 def _rollup(t: Tables) -> ir.Value:
     return (_sum(t["rollup_daily"]) - _count(t["fact_contact"])).abs()
 
@@ -353,7 +367,7 @@ SUMS = (
     Invariant("books_balance", ("books",), "received = loaded + duplicate + quarantined + rejected + waiting", _books),
 )
 
-# %% ../../nbs/50_marts.ipynb #c058
+# %% ../../nbs/50_marts.ipynb #c069
 _DIMS = {"category_code": "dim_category", "channel": "dim_channel", "state": "dim_place", "source": "dim_source"}
 INVARIANTS = (
     *(_grain(m) for m in MARTS.values()),
@@ -362,21 +376,7 @@ INVARIANTS = (
     *(_through("rollup_hourly", _DIMS[key], key) for key in ("category_code", "channel")),
 )
 
-# %% ../../nbs/50_marts.ipynb #c060
-def _check(inv: Invariant, tables: Tables) -> ir.Table:
-    t = tables[inv.needs[0]].agg(n=_.count())
-    t = t.mutate(value=inv.broken(tables).cast("float64"))
-    return t.select(
-        name=ibis.literal(inv.name),
-        scope=ibis.literal("mart." + inv.needs[0]),
-        status=ibis.ifelse(t.value == 0, "ok", "broken"),
-        value=t.value,
-        bound=ibis.literal(0.0),
-        n=t.n.cast("int64"),
-        words=ibis.literal(inv.words),
-    )
-
-# %% ../../nbs/50_marts.ipynb #c061
+# %% ../../nbs/50_marts.ipynb #c071
 def check_marts(
     tables: Tables,  # mart name -> table; an invariant whose marts are not all there is passed over
 ) -> ir.Table:  # name, scope, status (ok, broken), value (by how much), bound, n, words
@@ -386,7 +386,7 @@ def check_marts(
         raise InputError("Marts to check", found=sorted(tables), valid=MARTS)
     return ibis.union(*some, distinct=False) if len(some) > 1 else some[0]
 
-# %% ../../nbs/50_marts.ipynb #c068
+# %% ../../nbs/50_marts.ipynb #c078
 def mart_reference() -> str:  # Markdown
     "Every mart with its grain and key, and every invariant, as a page."
     head = ["# Marts", "", "| mart | one row is | key |", "|---|---|---|"]

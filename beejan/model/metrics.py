@@ -76,7 +76,7 @@ def byar(
     low = k * (1 - 1 / (9 * k) - Z / (3 * k.sqrt())) ** 3
     return ibis.coalesce(ibis.greatest(low, 0.0), 0.0), up * (1 - 1 / (9 * up) + Z / (3 * up.sqrt())) ** 3
 
-# %% ../../nbs/51_metrics.ipynb #c019
+# %% ../../nbs/51_metrics.ipynb #c020
 def _grouped(t: ir.Table, by: Sequence[str], **sums: Any) -> ir.Table:
     return t.group_by(*by).agg(**sums) if by else t.agg(**sums)
 
@@ -94,7 +94,7 @@ def _finish(t: ir.Table, by: Sequence[str], **extra: Any) -> ir.Table:
         left_out=kept.left_out.cast("int64"),
     )
 
-# %% ../../nbs/51_metrics.ipynb #c020
+# %% ../../nbs/51_metrics.ipynb #c022
 def _sum(column: str) -> ir.Value:
     return ibis.coalesce(_[column].sum(), 0)
 
@@ -105,7 +105,7 @@ def _total(column: str) -> Callable[..., ir.Table]:
 
     return compute
 
-# %% ../../nbs/51_metrics.ipynb #c021
+# %% ../../nbs/51_metrics.ipynb #c024
 def _with_wilson(t: ir.Table, by: Sequence[str], **extra: Any) -> ir.Table:
     low, high = wilson(t.hits, t.n)
     return _finish(t.mutate(value=t.hits / t.n.nullif(0), low=low, high=high), by, **extra)
@@ -119,7 +119,7 @@ def _share(part: Callable[[ir.Table], ir.Value], whole: Callable[[ir.Table], ir.
 
     return compute
 
-# %% ../../nbs/51_metrics.ipynb #c022
+# %% ../../nbs/51_metrics.ipynb #c026
 def _mix(column: str) -> Callable[..., ir.Table]:
     def compute(t: ir.Table, by: Sequence[str]) -> ir.Table:
         group = [b for b in by if b != column]
@@ -128,7 +128,7 @@ def _mix(column: str) -> Callable[..., ir.Table]:
 
     return compute
 
-# %% ../../nbs/51_metrics.ipynb #c024
+# %% ../../nbs/51_metrics.ipynb #c029
 Formula = Callable[..., ir.Table]  # (table, by, **parameters) -> by, extra, value, low, high, n, left_out
 FORMULAS: dict[str, Formula] = {}
 
@@ -136,7 +136,7 @@ FORMULAS: dict[str, Formula] = {}
 def _define(**formulas: Formula) -> None:
     FORMULAS.update(formulas)
 
-# %% ../../nbs/51_metrics.ipynb #c025
+# %% ../../nbs/51_metrics.ipynb #c030
 def find_measure(
     name: str,  # e.g. duplicate_share
 ) -> Measure:
@@ -145,7 +145,7 @@ def find_measure(
         raise NotFoundError("Measure", found=name, valid=measures())
     return measures()[name]
 
-# %% ../../nbs/51_metrics.ipynb #c026
+# %% ../../nbs/51_metrics.ipynb #c032
 def measure(
     name: str,  # e.g. duplicate_share
     table: ir.Table,  # the mart that the measure names
@@ -165,21 +165,21 @@ def measure(
         *(c for c in t.columns if c not in ANSWER), measure=ibis.literal(name), **{c: t[c] for c in ANSWER[1:]}
     )
 
-# %% ../../nbs/51_metrics.ipynb #c028
+# %% ../../nbs/51_metrics.ipynb #c034
 _define(
     contacts_received=_total("contacts"),
     unique_contacts=_total("unique_contacts"),
     duplicate_share=_share(lambda t: t.duplicates, lambda t: t.contacts),
 )
 
-# %% ../../nbs/51_metrics.ipynb #c032
+# %% ../../nbs/51_metrics.ipynb #c038
 _define(
     unclassified_share=_share(lambda t: t.unclassified, lambda t: t.contacts),
     classification_coverage=_share(lambda t: t.contacts - t.unclassified, lambda t: t.contacts),
     undated_share=_share(lambda t: t.undated, lambda t: t.contacts),
 )
 
-# %% ../../nbs/51_metrics.ipynb #c034
+# %% ../../nbs/51_metrics.ipynb #c040
 def _gap(t: ir.Table, by: Sequence[str]) -> ir.Table:
     gap = (t.received - t.loaded - t.duplicate - t.quarantined - t.rejected - t.waiting).abs()
     return _finish(_grouped(t.mutate(_gap=gap), by, value=_sum("_gap"), n=_sum("received")), by)
@@ -191,10 +191,10 @@ _define(
     completeness=_share(lambda t: t.loaded, lambda t: t.received - t.duplicate - t.rejected),
 )
 
-# %% ../../nbs/51_metrics.ipynb #c038
+# %% ../../nbs/51_metrics.ipynb #c044
 _define(channel_mix=_mix("channel"), category_mix=_mix("category_code"))
 
-# %% ../../nbs/51_metrics.ipynb #c041
+# %% ../../nbs/51_metrics.ipynb #c047
 Customers = float | Mapping[str, float] | None
 
 
@@ -208,7 +208,7 @@ def _customers(t: ir.Table, by: Sequence[str], customers: Customers) -> ir.Value
     cases = [(t[by[0]] == k, float(v)) for k, v in customers.items() if v]
     return ibis.cases(*cases, else_=ibis.null("float64")) if cases else ibis.null("float64")
 
-# %% ../../nbs/51_metrics.ipynb #c042
+# %% ../../nbs/51_metrics.ipynb #c048
 def _rate(
     t: ir.Table,
     by: Sequence[str],
@@ -222,10 +222,10 @@ def _rate(
     low, high = byar(g.k)
     return _finish(g.mutate(value=g.k * factor, low=low * factor, high=high * factor, n=g.k), by)
 
-# %% ../../nbs/51_metrics.ipynb #c043
+# %% ../../nbs/51_metrics.ipynb #c049
 _define(complaints_per_1000=_rate)
 
-# %% ../../nbs/51_metrics.ipynb #c047
+# %% ../../nbs/51_metrics.ipynb #c053
 def _days_between(day: ir.DateValue, start: date) -> ir.IntegerValue:
     return day.delta(ibis.literal(start), unit="day").cast("int64")
 
@@ -239,7 +239,7 @@ def _paired(t: ir.Table, by: Sequence[str], first: date, last: date) -> ir.Table
         c=ibis.coalesce(_.contacts.sum(where=_._now), 0), p=ibis.coalesce(_.contacts.sum(where=~_._now), 0)
     )
 
-# %% ../../nbs/51_metrics.ipynb #c048
+# %% ../../nbs/51_metrics.ipynb #c054
 def _change(
     t: ir.Table,
     by: Sequence[str],
@@ -259,10 +259,10 @@ def _change(
         g.mutate(value=g.r - 1, low=g.r * (-Z * error).exp() - 1, high=g.r * (Z * error).exp() - 1, n=g.c + g.p), by
     )
 
-# %% ../../nbs/51_metrics.ipynb #c049
+# %% ../../nbs/51_metrics.ipynb #c055
 _define(change=_change)
 
-# %% ../../nbs/51_metrics.ipynb #c054
+# %% ../../nbs/51_metrics.ipynb #c061
 BUCKETS = (
     (1, "0–1 days"),
     (3, "1–3 days"),
@@ -272,7 +272,7 @@ BUCKETS = (
     (None, "over 90 days"),
 )
 
-# %% ../../nbs/51_metrics.ipynb #c055
+
 def _open_at(t: ir.Table, as_of: datetime) -> ir.Table:
     if as_of.tzinfo is None:
         raise InputError("as_of", found=as_of.isoformat(), valid="a moment with a time zone")
@@ -284,7 +284,7 @@ def _open_at(t: ir.Table, as_of: datetime) -> ir.Table:
     t = t.mutate(_there=ibis.coalesce(t.opened_at <= moment, True), _open=still, _unclear=unclear)
     return t.filter(t._there).mutate(_age=ibis.literal(as_of).delta(t.opened_at, unit="second") / 86_400.0)
 
-# %% ../../nbs/51_metrics.ipynb #c056
+# %% ../../nbs/51_metrics.ipynb #c064
 def _backlog(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     t = _open_at(t, as_of)
     live = ibis.coalesce(t._open, False)
@@ -299,7 +299,7 @@ def _backlog(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
         by,
     )
 
-# %% ../../nbs/51_metrics.ipynb #c057
+# %% ../../nbs/51_metrics.ipynb #c065
 def _ages(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     t = _open_at(t, as_of).filter(ibis.coalesce(_._open, False), _._age.notnull())
     name = ibis.cases(*((t._age <= most, label) for most, label in BUCKETS if most), else_=BUCKETS[-1][1])
@@ -307,13 +307,13 @@ def _ages(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     one = one.mutate(n=one.hits.sum().over(ibis.window(group_by=list(by) or None)))
     return _with_wilson(one, [*by, "bucket"])
 
-# %% ../../nbs/51_metrics.ipynb #c058
+# %% ../../nbs/51_metrics.ipynb #c066
 _define(backlog=_backlog, backlog_age=_ages)
 
-# %% ../../nbs/51_metrics.ipynb #c062
+# %% ../../nbs/51_metrics.ipynb #c070
 RUNGS = ((0, "same day", 0.90), (2, "within 2 days", 0.95), (3, "within 3 days", 1.00))  # days, words, NCC benchmark
 
-# %% ../../nbs/51_metrics.ipynb #c063
+
 def _rung(t: ir.Table, by: Sequence[str], as_of: date, days: int, words: str, target: float) -> ir.Table:
     ripe = t._usable & ibis.coalesce(t.opened_date <= as_of - timedelta(days=days), False)
     made = ripe & ibis.coalesce(t._days <= days, False)
@@ -326,7 +326,7 @@ def _rung(t: ir.Table, by: Sequence[str], as_of: date, days: int, words: str, ta
     )
     return _with_wilson(g, by, rung=ibis.literal(words), target=ibis.literal(target))
 
-# %% ../../nbs/51_metrics.ipynb #c064
+# %% ../../nbs/51_metrics.ipynb #c071
 def _ladder(
     t: ir.Table,
     by: Sequence[str],
@@ -340,13 +340,13 @@ def _ladder(
     t = t.mutate(_usable=usable, _days=t.settled_date.delta(t.opened_date, unit="day").cast("int64"))
     return ibis.union(*(_rung(t, by, as_of, *rung) for rung in RUNGS))
 
-# %% ../../nbs/51_metrics.ipynb #c065
+
 _define(resolution_ladder=_ladder)
 
-# %% ../../nbs/51_metrics.ipynb #c069
+# %% ../../nbs/51_metrics.ipynb #c075
 QUANTILES = (0.5, 0.8, 0.9, 0.95)
 
-# %% ../../nbs/51_metrics.ipynb #c070
+
 def _spells(t: ir.Table, as_of: datetime) -> ir.Table:
     t = _open_at(t, as_of)
     closed = ibis.coalesce(t.settled_at <= ibis.literal(as_of), False)
@@ -354,7 +354,7 @@ def _spells(t: ir.Table, as_of: datetime) -> ir.Table:
     hours = ibis.ifelse(closed, t.hours_open, ibis.ifelse(ibis.coalesce(t._open, False), waiting, ibis.null("float64")))
     return t.mutate(hours=hours, closed=closed)
 
-# %% ../../nbs/51_metrics.ipynb #c072
+# %% ../../nbs/51_metrics.ipynb #c078
 def survival(
     t: ir.Table,  # hours (null = not usable), closed: one row per case
     by: Sequence[str] = (),  # columns to answer separately for
@@ -382,7 +382,7 @@ def survival(
         high=ibis.coalesce(g.still_open ** (1 / width), g.still_open),
     )
 
-# %% ../../nbs/51_metrics.ipynb #c075
+# %% ../../nbs/51_metrics.ipynb #c081
 def _time_to_close(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     spells = _spells(t, as_of)
     counts = _grouped(spells, by, n=_.hours.count(), left_out=_.count() - _.hours.count())
@@ -397,7 +397,7 @@ def _time_to_close(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
         out.append(_finish(both, by, quantile=ibis.literal(q)))
     return ibis.union(*out)
 
-# %% ../../nbs/51_metrics.ipynb #c076
+# %% ../../nbs/51_metrics.ipynb #c082
 def _closed_only(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     spells = _spells(t, as_of)
     spells = spells.mutate(_done=ibis.ifelse(spells.closed, spells.hours, ibis.null("float64")))
@@ -414,10 +414,10 @@ def _closed_only(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
         )
     )
 
-# %% ../../nbs/51_metrics.ipynb #c077
+# %% ../../nbs/51_metrics.ipynb #c083
 _define(time_to_close=_time_to_close, time_to_close_closed_only=_closed_only)
 
-# %% ../../nbs/51_metrics.ipynb #c081
+# %% ../../nbs/51_metrics.ipynb #c087
 def metric_reference() -> str:  # Markdown
     "Every measure with label, unit, definition, formula, source and what it needs, as a page."
     head = [

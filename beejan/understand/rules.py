@@ -39,7 +39,7 @@ class Rule:
     sub: str | None = None  # NCC issue code
     languages: tuple[str, ...] = ()  # ISO 639 codes of the patterns
 
-# %% ../../nbs/41_rules.ipynb #c007
+# %% ../../nbs/41_rules.ipynb #c008
 @dataclass(frozen=True)
 class Rules:
     "One version of the rule file."
@@ -52,7 +52,7 @@ class Rules:
     rules: tuple[Rule, ...] = field(repr=False)
     against: tuple[Rule, ...] = field(repr=False)
 
-# %% ../../nbs/41_rules.ipynb #c008
+# %% ../../nbs/41_rules.ipynb #c009
 def _rule(raw: dict[str, Any]) -> Rule:
     return Rule(
         raw["category"],
@@ -64,7 +64,7 @@ def _rule(raw: dict[str, Any]) -> Rule:
         tuple(raw.get("languages", ())),
     )
 
-# %% ../../nbs/41_rules.ipynb #c009
+# %% ../../nbs/41_rules.ipynb #c010
 @cache
 def load_rules(
     version: str = RULES_VERSION,  # of the rule file
@@ -85,10 +85,10 @@ def load_rules(
         tuple(map(_rule, raw["against"])),
     )
 
-# %% ../../nbs/41_rules.ipynb #c013
+# %% ../../nbs/41_rules.ipynb #c014
 SPACE, GAP = " +", " +(?:[a-z0-9]+ +){0,3}"
 
-# %% ../../nbs/41_rules.ipynb #c014
+# %% ../../nbs/41_rules.ipynb #c015
 def _word(spelling: str) -> str:
     if not re.fullmatch(r"[a-z0-9'+*# ]+", spelling) or spelling[0] in "+*":
         raise InputError(
@@ -98,7 +98,7 @@ def _word(spelling: str) -> str:
         )
     return SPACE.join(p.translate({39: "", 35: "[0-9]+", 42: "[a-z0-9]*"}) for p in spelling.split())
 
-# %% ../../nbs/41_rules.ipynb #c015
+# %% ../../nbs/41_rules.ipynb #c016
 def spellings(
     token: str,  # one word of a pattern: word, a|b, {name}
     words: MappingProxyType[str, tuple[str, ...]],  # name -> spellings
@@ -112,7 +112,7 @@ def spellings(
         out += words[name] if name is not None else [part]
     return tuple(dict.fromkeys(out))
 
-# %% ../../nbs/41_rules.ipynb #c017
+# %% ../../nbs/41_rules.ipynb #c018
 def pattern_regex(
     pattern: str,  # e.g. "{network} ~ {bad}"
     words: MappingProxyType[str, tuple[str, ...]],  # name -> spellings
@@ -130,7 +130,7 @@ def pattern_regex(
         raise InputError("Rules: a pattern must end with a word", found=pattern)
     return out
 
-# %% ../../nbs/41_rules.ipynb #c021
+# %% ../../nbs/41_rules.ipynb #c022
 READ_CHARS = 2_000
 _MARKED = {
     "àáâãäåāǎ": "a",
@@ -150,7 +150,7 @@ _MARKED = {
 _PAIRS = {m: plain for marks, plain in _MARKED.items() for m in marks if not "\u0300" <= m <= "\u036f" and m != plain}
 _DROPPED = "".join(map(chr, range(0x300, 0x310))) + "\u0323\u0331\u200b\u200d\ufe0f" + "’‘`´ʼ"
 
-# %% ../../nbs/41_rules.ipynb #c022
+# %% ../../nbs/41_rules.ipynb #c023
 def fold(
     text: ir.StringValue,  # as written
 ) -> ir.StringValue:  # small a-z, 0-9 and spaces
@@ -159,7 +159,7 @@ def fold(
     plain = low.translate("".join(_PAIRS) + _DROPPED, "".join(_PAIRS.values()))
     return ibis.ifelse(low.re_search("[^ -~]"), plain, low).replace("'", "").re_replace("[^a-z0-9 ]+", " ")
 
-# %% ../../nbs/41_rules.ipynb #c026
+# %% ../../nbs/41_rules.ipynb #c027
 def anchor(
     pattern: str,  # e.g. "{network} ~ {bad}"
     words: MappingProxyType[str, tuple[str, ...]],  # name -> spellings
@@ -168,14 +168,14 @@ def anchor(
     tokens = [t for t in pattern.split() if t != "~" and not t.endswith("?")]
     return min((spellings(t, words) for t in tokens), key=lambda alts: sum(len(a.rstrip("*")) ** -2 for a in alts))
 
-# %% ../../nbs/41_rules.ipynb #c028
+# %% ../../nbs/41_rules.ipynb #c029
 def alternation(
     regexes: Iterable[str],  # regular expressions
 ) -> str:
     "One regular expression that finds any of them, as whole words."
     return r"\b(?:" + "|".join(dict.fromkeys(regexes)) + r")\b"
 
-# %% ../../nbs/41_rules.ipynb #c029
+# %% ../../nbs/41_rules.ipynb #c030
 @cache
 def _compiled(version: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
     r = load_rules(version)
@@ -194,7 +194,7 @@ def _compiled(version: str) -> tuple[dict[str, str], tuple[str, ...], tuple[str,
     ]
     return gates, made[0], made[1]
 
-# %% ../../nbs/41_rules.ipynb #c032
+# %% ../../nbs/41_rules.ipynb #c033
 def _fire(t: ir.Table, rules: Rules) -> ir.Table:
     gates, pro, contra = _compiled(rules.version)
     t = t.mutate(**{f"_g_{c}": t._folded.re_search(g) for c, g in gates.items()})
@@ -214,7 +214,7 @@ def _fire(t: ir.Table, rules: Rules) -> ir.Table:
         **{f"_a{i}": tried(said[r.category], contra[i]) for i, r in enumerate(rules.against)},
     )
 
-# %% ../../nbs/41_rules.ipynb #c034
+# %% ../../nbs/41_rules.ipynb #c036
 def _score(t: ir.Table, rules: Rules, code: str) -> ir.IntegerValue:
     score: ir.IntegerValue = ibis.literal(0, "int16")
     for w in WEIGHTS:
@@ -226,10 +226,10 @@ def _score(t: ir.Table, rules: Rules, code: str) -> ir.IntegerValue:
             score -= ibis.ifelse(t[f"_a{i}"], r.weight, 0)
     return ibis.greatest(score, 0).cast("int16")
 
-# %% ../../nbs/41_rules.ipynb #c036
+# %% ../../nbs/41_rules.ipynb #c040
 DOUBT = 0.5
 
-# %% ../../nbs/41_rules.ipynb #c037
+# %% ../../nbs/41_rules.ipynb #c041
 def rule_confidence(
     best: ir.NumericValue,  # score of the winner, 0 to 7
     second: ir.NumericValue,  # score of the runner-up, 0 to 7
@@ -237,26 +237,26 @@ def rule_confidence(
     "How far the winner leads: best / (best + second + DOUBT)."
     return best / (best + second + DOUBT)
 
-# %% ../../nbs/41_rules.ipynb #c041
+# %% ../../nbs/41_rules.ipynb #c045
 def _names(t: ir.Table, rules: Rules) -> ir.ArrayValue:
     parts = [ibis.ifelse(t[f"_r{i}"], r.name, ibis.null("string")) for i, r in enumerate(rules.rules)]
     joined = ibis.literal(",").join(parts)
     return ibis.ifelse(joined == "", ibis.literal([], type="array<string>"), joined.split(","))
 
-# %% ../../nbs/41_rules.ipynb #c042
+# %% ../../nbs/41_rules.ipynb #c047
 def _sub(t: ir.Table, rules: Rules) -> ir.StringValue:
     ranked = sorted((-r.weight, i) for i, r in enumerate(rules.rules) if r.sub)
     cases = [((t.category_code == rules.rules[i].category) & t[f"_r{i}"], rules.rules[i].sub) for _, i in ranked]
     return ibis.cases(*cases, else_=ibis.null("string"))
 
-# %% ../../nbs/41_rules.ipynb #c044
+# %% ../../nbs/41_rules.ipynb #c050
 def _winner(
     scores: dict[str, ir.Value], best: ir.Value, least: int, none: str | None, but: ir.Value | None = None
 ) -> ir.StringValue:
     cases = [(s == best if but is None else (s == best) & (but != code), code) for code, s in scores.items()]
     return ibis.cases((best < least, ibis.literal(none, "string")), *cases, else_=ibis.literal(none, "string"))
 
-# %% ../../nbs/41_rules.ipynb #c045
+
 def _best(t: ir.Table, codes: Sequence[str], least: int) -> ir.Table:
     scores = {c: t[f"_s_{c}"] for c in codes}
     t = t.mutate(_best=ibis.greatest(*scores.values()))
@@ -265,7 +265,18 @@ def _best(t: ir.Table, codes: Sequence[str], least: int) -> ir.Table:
     t = t.mutate(_second=ibis.ifelse(t.category_code == UNCLASSIFIED, 0, ibis.greatest(*rest)).cast("int16"))
     return t.mutate(secondary_category_code=_winner(scores, t._second, least, None, t.category_code))
 
-# %% ../../nbs/41_rules.ipynb #c046
+# %% ../../nbs/41_rules.ipynb #c051
+ADDED = (
+    "category_code",
+    "subcategory_code",
+    "category_confidence",
+    "classified_by",
+    "taxonomy_version",
+    "rule_ids",
+    "secondary_category_code",
+)
+
+# %% ../../nbs/41_rules.ipynb #c052
 def classify(
     t: ir.Table,  # rows with a text
     text: str = "text",  # name of the text column
@@ -285,14 +296,3 @@ def classify(
         taxonomy_version=ibis.literal(rules.taxonomy),
         category_confidence=ibis.ifelse(known, rule_confidence(f._best, f._second), 0.0),
     ).select(*kept, *ADDED)
-
-# %% ../../nbs/41_rules.ipynb #c047
-ADDED = (
-    "category_code",
-    "subcategory_code",
-    "category_confidence",
-    "classified_by",
-    "taxonomy_version",
-    "rule_ids",
-    "secondary_category_code",
-)
