@@ -36,13 +36,14 @@ PART = 40_000
 
 def day_borders(
     w: World,  # the world
+    # the world
 ) -> np.ndarray:  # days + 1 numbers of messages
     "The first message of each day."
     return np.concatenate([(w.curve[:-1:24] * w.contacts).astype(np.int64), [w.contacts]])
 
 # %% ../../nbs/16_synth.ipynb #c007
 def days_late(
-    w: World,
+    w: World,  # the world
     rank: np.ndarray,  # numbers of messages
     day: int,  # on which they were sent
 ) -> np.ndarray:  # 0 to 3
@@ -58,7 +59,7 @@ def _slice(w: World, day: int, part: int, parts: int) -> np.ndarray:
 
 
 def arrivals(
-    w: World,
+    w: World,  # the world
     day: int,  # from 0
     part: int = 0,  # of the day, from 0
     parts: int = 1,  # in how many the day is cut
@@ -82,7 +83,7 @@ def arrivals(
 
 # %% ../../nbs/16_synth.ipynb #c012
 def make_chunk(
-    w: World,
+    w: World,  # the world
     rank: np.ndarray,  # numbers of messages, in the order of arrival
     late: np.ndarray,  # days on their way
     resent: np.ndarray,  # bool
@@ -209,7 +210,7 @@ def pii_table(
 
 # %% ../../nbs/16_synth.ipynb #c033
 def case_table(
-    w: World,
+    w: World,  # the world
     rank: np.ndarray,  # numbers of messages that opened a case
 ) -> pa.Table:  # case, person, category, second_category, state, event, opened_at, closed_at
     "What cases are about."
@@ -231,7 +232,7 @@ def case_table(
 
 # %% ../../nbs/16_synth.ipynb #c035
 def person_table(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
 ) -> pa.Table:  # all that identifies them
     "Who the customers are."

@@ -23,7 +23,7 @@ PHONE_SHAPES = (("0", ""), ("+234", ""), ("234", ""), ("0", " "), ("+234 ", " ")
 
 # %% ../../nbs/17b_synth_texts.ipynb #c006
 def written_phones(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # whose number
     ids: np.ndarray,  # what the spelling depends on
     which: str = "phone",  # phone, or the name of another number
@@ -36,7 +36,7 @@ def written_phones(
 
 # %% ../../nbs/17b_synth_texts.ipynb #c009
 def slots_of(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # whose case it is
     ids: np.ndarray,  # what spellings depend on
     who: dict[str, pa.Array],  # customers(w, person)
@@ -241,7 +241,7 @@ def _changed_case(texts: Texts, lower: np.ndarray, upper: np.ndarray) -> None:
 
 # %% ../../nbs/17b_synth_texts.ipynb #c038
 def write_texts(
-    w: World,
+    w: World,  # the world
     m: Messages,  # what is to be said
     who: dict[str, pa.Array],  # customers(w, m.case.person)
 ) -> tuple[Texts, np.ndarray]:  # the texts; bool: begins like a spreadsheet formula

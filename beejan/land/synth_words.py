@@ -194,10 +194,10 @@ def _placed(piece: str | list[str], shelf: _Shelf, style: int, first: bool) -> t
     values = _slot(name)
     return shelf.put(tuple(_styled(v, 1, True) for v in values) if style == 1 and first else values)
 
-# %% ../../nbs/17_synth_words.ipynb #c037
+# %% ../../nbs/17_synth_words.ipynb #c038
 SEPARATORS = (". ", " ", ", ", "... ", "! ", " - ", "\n", ".", "!", "")
 
-# %% ../../nbs/17_synth_words.ipynb #c038
+# %% ../../nbs/17_synth_words.ipynb #c039
 def _parts() -> dict[str, list[str]]:
     parts = {
         f"{lang}.{part}": phrases
@@ -219,7 +219,6 @@ class Lexicon:
     piece: np.ndarray  # per phrase and one more: its first piece
     part: dict[str, tuple[int, int]]  # part of a message: first phrase, number of phrases
     forms: np.ndarray  # per phrase: first and number of its variants, for each style
-    own: tuple[str, ...]  # names of the slots that belong to a person
 
 # %% ../../nbs/17_synth_words.ipynb #c042
 @cache
@@ -240,12 +239,12 @@ def lexicon() -> Lexicon:
                 size += [n for _, n in placed]
                 piece.append(len(low))
     pool = pa.array(shelf.strings)
-    return Lexicon(pool, np.array(low), np.array(size), np.array(piece), part, forms, OWN_SLOTS)
+    return Lexicon(pool, np.array(low), np.array(size), np.array(piece), part, forms)
 
 # %% ../../nbs/17_synth_words.ipynb #c045
 def part_numbers(
     names: list[str],  # "en.opener", "agent.data_internet"
-) -> np.ndarray:  # rows of `ranges(...)`; -1 where there is no such part
+) -> np.ndarray:  # int64; -1 where there is no such part
     "The lexicon's numbers of parts."
     order = {name: i for i, name in enumerate(lexicon().part)}
     return np.array([order.get(n, -1) for n in names], np.int64)

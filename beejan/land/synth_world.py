@@ -63,7 +63,9 @@ def world(
     return World(contacts, days, seed, start)
 
 # %% ../../nbs/17a_synth_world.ipynb #c010
-def events(w: World) -> list[dict[str, Any]]:  # those that fit the period, with `from_hour` counted from its start
+def events(
+    w: World,  # the world
+) -> list[dict[str, Any]]:  # those that fit the period, with `from_hour` counted from its start
     "The bursts that happen in this world."
     fit = [e | {"from_hour": int(e["day"] * w.days) * 24 + e["hour"]} for e in vocabulary("operator")["events"]]
     return [e for e in fit if e["from_hour"] + e["hours"] <= w.days * 24]
@@ -83,7 +85,7 @@ def _hourly(w: World) -> np.ndarray:  # (1 + events, hours): weight of the ordin
 
 # %% ../../nbs/17a_synth_world.ipynb #c015
 def times_of(
-    w: World,
+    w: World,  # the world
     ranks: np.ndarray,  # numbers of messages
 ) -> np.ndarray:  # int64, milliseconds since 1970, UTC
     "When messages were sent."
@@ -92,7 +94,7 @@ def times_of(
 
 # %% ../../nbs/17a_synth_world.ipynb #c016
 def rank_at(
-    w: World,
+    w: World,  # the world
     ms: np.ndarray,  # milliseconds since 1970
 ) -> np.ndarray:  # int64; below 0 before the period
     "How many messages were sent before a time, roughly; the other way round."
@@ -107,7 +109,7 @@ def _state_borders(w: World) -> np.ndarray:  # 38 numbers of persons
 
 
 def state_of(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
 ) -> np.ndarray:  # number of the state, in the order of the table
     "Where people live."
@@ -120,7 +122,7 @@ def places() -> list[tuple[str, str, str]]:  # state, place, local government ar
 
 # %% ../../nbs/17a_synth_world.ipynb #c022
 def place_of(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
 ) -> np.ndarray:  # number in places()
     "In which place people live."
@@ -159,7 +161,7 @@ def _named(w: World, person: np.ndarray, which: str, plain: bool = False) -> pa.
 
 # %% ../../nbs/17a_synth_world.ipynb #c031
 def phones(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
     which: str = "phone",  # phone, or another word for a second number
 ) -> tuple[pa.Array, pa.Array]:  # prefix without 0, and seven digits
@@ -201,7 +203,7 @@ def _tail(w: World, person: np.ndarray) -> pa.Array:
 
 
 def handles(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
 ) -> pa.Array:
     "Names on social media."
@@ -212,7 +214,7 @@ def handles(
 
 # %% ../../nbs/17a_synth_world.ipynb #c040
 def customers(
-    w: World,
+    w: World,  # the world
     person: np.ndarray,  # numbers of persons
 ) -> dict[str, pa.Array]:  # name, first, phone (+234…), email, handle, address, bvn, nin, account
     "Everything that identifies people."
@@ -268,7 +270,8 @@ class Cases:
 # %% ../../nbs/17a_synth_world.ipynb #c049
 def _person(w: World, rank: np.ndarray, event: np.ndarray) -> np.ndarray:
     u, border = chance(w.seed, "person", rank) ** 1.3, _state_borders(w)
-    shuffled = (u * w.persons).astype(np.int64) * 7_919 % w.persons  # the busiest complainers live all over the country
+    step = next(prime for prime in (7_919, 7_907, 7_901) if w.persons % prime)
+    shuffled = (u * w.persons).astype(np.int64) * step % w.persons  # the busiest complainers live all over the country
     for i, e in enumerate(events(w)):
         if not e["state"]:
             continue
@@ -286,7 +289,7 @@ def _closed(w: World, rank: np.ndarray, channel: np.ndarray, opened: np.ndarray)
 
 # %% ../../nbs/17a_synth_world.ipynb #c052
 def cases(
-    w: World,
+    w: World,  # the world
     rank: np.ndarray,  # numbers of messages that open a case
 ) -> Cases:
     "What a case is about; known for any number, at any time."
@@ -364,7 +367,7 @@ def _language(w: World, rank: np.ndarray, channel: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/17a_synth_world.ipynb #c060
 def messages(
-    w: World,
+    w: World,  # the world
     rank: np.ndarray,  # numbers of messages
 ) -> Messages:
     "What messages are: first complaints, follow-ups, copies, retweets and the operator's own replies."
@@ -395,7 +398,9 @@ def only(
     return type(of)(**{k: only(v, keep) if isinstance(v, Cases) else v[keep] for k, v in parts.items()})
 
 # %% ../../nbs/17a_synth_world.ipynb #c066
-def event_table(w: World) -> pa.Table:  # event, state, categories, starts_at, ends_at, size (in average days)
+def event_table(
+    w: World,  # the world
+) -> pa.Table:  # event, state, categories, starts_at, ends_at, size (in average days)
     "The declared bursts: what a surge detector should find."
     begin = datetime(1970, 1, 1) + timedelta(milliseconds=w.zero_ms)
     rows = [
