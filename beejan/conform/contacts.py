@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from .flags import join_flags
+from .flags import flag_list, join_flags
 from .phones import normalise_phones
 from .places import map_places
 from .text import map_channels, map_statuses, repair_text
@@ -31,7 +31,8 @@ def picked(t: ir.Table,  # records, with `fields`
            target: str,  # one of TARGETS
            ) -> ir.StringValue:  # null where nothing is known
     "The value of a target as the source has it: declared columns, joined by a space, nulls applied."
-    nothing = [v.casefold() for v in source.nulls.values]
+    words = target in ("text", "subject")
+    nothing = [v.casefold() for v in source.nulls.values if not (words and v.casefold() == "na")]
     values = [t.fields.get(column).strip() for column in source.fields.get(target, [])]
     values = [ibis.ifelse(v.lower().isin(nothing), ibis.null("string"), v) for v in values]
     if not values: return ibis.null("string")
@@ -78,7 +79,8 @@ def with_text(t: ir.Table,  # records
     subject, body = picked(t, source, "subject"), picked(t, source, "text")
     said = ibis.ifelse(subject.isnull() | body.isnull(), ibis.coalesce(body, subject), subject + "\n" + body)
     t = repair_text(t.mutate(text=said), "text")
-    return t.mutate(has_narrative=t.text.notnull(), text_length=ibis.coalesce(t.text.length(), 0).cast("int64"))
+    flags = join_flags(t.text_flags, flag_list(text_missing=t.text.isnull()))
+    return t.mutate(text_flags=flags, has_narrative=t.text.notnull(), text_length=ibis.coalesce(t.text.length(), 0).cast("int64"))
 
 # %% ../../nbs/24_contacts.ipynb #c018
 def with_times(t: ir.Table,  # records
@@ -97,7 +99,9 @@ def with_times(t: ir.Table,  # records
         ahead = t[f"{target}_flags"].contains("time_future")
         t = t.mutate(**{target: ibis.ifelse(ahead, ibis.null("timestamp('UTC')"), t[target])})
         unread = ibis.coalesce(unread, ibis.ifelse(t[f"{target}_flags"].contains("time_unparsed"), ibis.literal(target), ibis.null("string")))
-        flags.append(t[f"{target}_flags"])
+        late = t[f"{target}_flags"]
+        flags.append(late if target == "received_at" else late.filter(lambda f: f != "time_missing"))
+    if "received_at" not in source.time.formats: flags.append(ibis.literal(["time_missing"], "array<string>"))
     early = ibis.ifelse((t.closed_at < t.received_at) | (t.resolved_at < t.received_at), ibis.literal(["closed_before_received"], "array<string>"), NO_FLAGS)
     return t.mutate(unread=unread, time_flags=ibis.array([*flags, ibis.ifelse(early.isnull(), NO_FLAGS, early)]).flatten())
 
@@ -119,11 +123,10 @@ def with_verdict(t: ir.Table,  # records with everything added so far
                  source: Source,  # the declaration
                  ) -> ir.Table:  # plus problem, problem_detail, rejected
     "Add why a record cannot be used, in words, or why it is no complaint."
-    nothing = ibis.array([t.text, t.label_text, t.case_id]).filter(lambda v: v.notnull()).length() == 0
-    problem = ibis.cases((t.repair == "discard", ibis.null("string")), (nothing, "no_content"), (t.channel.isnull(), "channel_unknown"),
-                         (t.unread.notnull(), "time_unparsed"), else_=ibis.null("string"))
-    detail = ibis.cases((problem == "no_content", ibis.literal("There is no text, no label and no case number in it.")),
-                        (problem == "channel_unknown", "Its channel is none that the declaration maps, and there is no default."),
+    nothing = ibis.array([t.text, t.label_text, t.case_id, t.customer_ref_text, t.phone_text]).filter(lambda v: v.notnull()).length() == 0
+    problem = ibis.cases((t.repair == "discard", ibis.null("string")), (nothing, "no_content"), (t.unread.notnull(), "time_unparsed"),
+                         else_=ibis.null("string"))
+    detail = ibis.cases((problem == "no_content", ibis.literal("There is nothing in it: no text, label, case number, customer or phone.")),
                         (problem == "time_unparsed", ibis.literal("No declared format fits its ") + t.unread + "; add one to [time.formats]."),
                         else_=ibis.null("string"))
     rejected = ibis.ifelse(t.repair == "discard", ibis.literal("discarded"), ibis.null("string"))

@@ -138,7 +138,7 @@ def _execute(run: Run, source: Path, target: Path, settings: Settings, out: Text
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # papermill and the kernel client warn about their own internals
             nb = papermill.execute_notebook(source, target, run.parameters, kernel_name="python3", cwd=settings.root, progress_bar=False,
-                                            stdout_file=out, kernel_manager_class=LocalKernel)
+                                            stdout_file=out, kernel_manager_class=LocalKernel, shutdown_kernel="immediate")
         run.result = result_of(nb)
     except PapermillExecutionError as e:
         run.status, run.failing_cell = "failed", e.cell_index + 1
