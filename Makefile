@@ -22,7 +22,7 @@ test: lint export-check notebooks unit ## everything that must hold: the four ta
 
 .PHONY: lint
 lint: setup ## ruff on notebooks, package and tests; mypy on the package
-	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff check --quiet --output-format concise $(CODE)
 	@$(BIN)/ruff format --quiet --check $(NOTEBOOKS) || { echo "Run \`make format\`."; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
