@@ -406,6 +406,9 @@ def bar_columns(
     counts, shares = [thousands(n) for n in rows["contacts"]], [percent(s) for s in rows["share"]]
     return rows.drop(columns="move").assign(
         row=[f"{i:02d}" for i in range(len(rows))],
+        length=[
+            math.nan if code in ("", "unknown") else n for code, n in zip(rows["code"], rows["contacts"], strict=True)
+        ],
         color=list(tones),
         name=fitted(rows["label"].tolist(), counts, 31),
         count=counts,
@@ -413,7 +416,10 @@ def bar_columns(
         change=[change_column(m) for m in moved],
         change_tone=[ink["ink" if m.sure else "muted"].light for m in moved],
         change_style=["bold" if m.sure else "normal" for m in moved],
-        notch=[m.before if m.before else math.nan for m in moved],
+        notch=[
+            m.before or math.nan if code not in ("", "unknown") else math.nan
+            for code, m in zip(rows["code"], moved, strict=True)
+        ],
         tip=[f"{n} contacts, {s}" for n, s in zip(counts, shares, strict=True)],
         how=[change_words(m) if m.change is not None else "" for m in moved],
     )
@@ -455,8 +461,8 @@ def draw_ranked(
     shown: pd.DataFrame,  # `bar_columns`
 ) -> Any:  # a Bokeh figure
     "Ranked bars from zero with name and numbers above, and a notch where the bar ended before."
-    top = float(max(shown["contacts"].max(), shown["notch"].fillna(0).max(), 1))
-    figure = bars(shown, "contacts", 0, top)
+    top = float(max(shown["length"].fillna(0).max(), shown["notch"].fillna(0).max(), 1))
+    figure = bars(shown, "length", 0, top)
     source, ink, muted = (
         ColumnDataSource(shown.assign(left=0, right=top)),
         theme.INK["ink"].light,
@@ -524,6 +530,7 @@ def lead_title(
     rows: pd.DataFrame,  # `ranked`
     skip: Sequence[str],  # codes that cannot lead
     one: str,  # sentence with {label} and {share}
+    proper: bool = False,  # labels are names, which keep their capitals
 ) -> str:  # "" when nobody leads
     "Name the row in front; two rows when they share the lead within chance."
     real = rows[~rows["code"].isin(skip) & (rows["contacts"] > 0)]
@@ -532,7 +539,8 @@ def lead_title(
     first: Any = real.iloc[0]
     second: Any = real.iloc[1] if len(real) > 1 else None
     if second is not None and first.contacts - second.contacts <= 1.96 * math.sqrt(first.contacts + second.contacts):
-        other = second.label if second.label[1:2].isupper() else second.label[0].lower() + second.label[1:]
+        capital = proper or second.label[1:2].isupper()
+        other = second.label if capital else second.label[0].lower() + second.label[1:]
         return f"{first.label} ({percent(first.share)}) and {other} ({percent(second.share)}) lead together"
     return one.format(label=first.label, share=percent(first.share))
 
@@ -571,16 +579,15 @@ def states(
 ) -> Chart:
     "Where: contacts by state, those without a place last."
     rows = ranked(moved, dict(names) | {"unknown": "State not known"})
-    title = lead_title(rows, ("unknown",), "{label} sends the most: {share} of contacts whose state is known")
+    title = lead_title(
+        rows, ("unknown",), "{label} sends the most: {share} of contacts whose state is known", proper=True
+    )
     if rows.empty:
         return nothing("states", "No place to show", "No contact falls into these days.")
     if not title:
         todo = "Map a state, city or phone column in the source's declaration (pipelines/sources/NAME.toml)."
         return nothing("states", "No contact says where", "None of the contacts in these days names a state.", todo)
-    accent, muted = theme.INK["accent"], theme.INK["muted"]
-    return ranked_chart(
-        "states", title, "State", rows, lambda code: muted if code in ("unknown", "") else accent, period
-    )
+    return ranked_chart("states", title, "State", rows, lambda code: theme.INK["accent"], period)
 
 # %% ../../nbs/81_charts.ipynb #c087
 def movers_frame(
@@ -681,7 +688,8 @@ def no_movers(
     why = (
         f"The data begin on {begin}, after the period before would." if period.full and begin else "No day is over yet."
     )
-    todo = "Report on fewer days, or wait until the period before is covered."
+    most = ((period.until - period.since).days + 1) // 2 if period.since else 0
+    todo = f"Report on {most} days or fewer (days={most})." if most else "Report again when a day is over."
     return nothing("movers", "There is no earlier period to compare with", why, todo)
 
 # %% ../../nbs/81_charts.ipynb #c101

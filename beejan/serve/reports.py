@@ -634,7 +634,7 @@ def render_report(
     }
     return templates().get_template("report.html.j2").render(**(dict(parts) | page | inside | fixed))
 
-# %% ../../nbs/82_reports.ipynb #c104
+# %% ../../nbs/82_reports.ipynb #c103
 def daily_report(
     marts: Mapping[str, ir.Table],  # mart name -> table; `quarantine` and `events` may be among them
     *,
@@ -662,7 +662,7 @@ def daily_report(
     }
     return write_whole(Path(out), render_report(parts, stamp, catalogue_entry(parts, operator, made)))
 
-# %% ../../nbs/82_reports.ipynb #c107
+# %% ../../nbs/82_reports.ipynb #c106
 def catalogue_line(
     path: Path,  # a report
     folder: Path,  # the list's folder
@@ -683,7 +683,7 @@ def catalogue_line(
     size = f"{brief(round(path.stat().st_size / 1e6, 1))}\u202fMB"
     return {"href": path.relative_to(folder).as_posix(), **facts, "note": " · ".join(about), "when": when, "size": size}
 
-# %% ../../nbs/82_reports.ipynb #c110
+# %% ../../nbs/82_reports.ipynb #c109
 def index_report(
     folder: Path,  # where the reports are
     *,
