@@ -96,7 +96,8 @@ def judge(conformed: ir.Table,  # records, with problem and rejected
                                     ((_.nth == 0) & _.known_id.isnull(), "loaded"), else_="duplicate"))
     repeat = ibis.ifelse(ibis.coalesce(t.before, t.known_hash) == t.record_hash, "same", "revision")
     reason = ibis.coalesce(t.problem, t.rejected, ibis.ifelse(t.outcome == "duplicate", repeat, ibis.null("string")))
-    return t.select("source", "seq", "contact_id", "batch_id", "record_no", "outcome", "corrects_batch", reason=reason)
+    contact = ibis.ifelse(t.outcome.isin(["loaded", "duplicate"]), t.contact_id, ibis.null("string"))
+    return t.select("source", "seq", "batch_id", "record_no", "outcome", "corrects_batch", contact_id=contact, reason=reason)
 
 # %% ../../nbs/63_transform.ipynb #c014
 def versions(conformed: ir.Table,  # records
@@ -232,7 +233,7 @@ def _worked(con: Backend, batches: ir.Table, declared: Mapping[str, Source], set
     named = _temp(con, "named", categorised(con, content))
     linked, late = _linked(con, content)
     contact = content.filter(_.latest).drop("latest").inner_join(named, "seq")
-    outcome = judged.group_by("batch_id", "record_no").agg(source=_.source.argmax(_.seq), outcome=_.outcome.argmax(_.seq), reason=_.reason.argmax(_.seq), contact_id=_.contact_id.argmax(_.seq))
+    outcome = judged.filter(_.seq == _.seq.max().over(group_by=["batch_id", "record_no"]))  # a correction comes after its original
     fault_outcome = faults.select("batch_id", "record_no", "source", outcome=ibis.literal("quarantined"), reason="fault", contact_id=ibis.null("string"))
     fault_outcome = fault_outcome.anti_join(_temp(con, "outcome", outcome), ["batch_id", "record_no"])  # a correction has settled those
     return {"content": content, "linked": linked, "contact": contact, "judged": judged, "outcome": fit(outcome, "curated.outcome"), "batches": batches,

@@ -37,7 +37,7 @@ def report_marts(con: Backend,  # a reader at one snapshot
 # %% ../../nbs/84_publish.ipynb #c009
 def publish_daily(lake: Lake,  # the workspace's
                   *, until: str = "",  # last day, YYYY-MM-DD; empty = the last day with contacts
-                  days: int = 28,  # how many days, the last one included
+                  days: int = 14,  # how many days, the last one included
                   ) -> tuple[Path, Path]:  # the report, the list of all reports
     "Render the daily report and the list of reports. Raises InputError or NotFoundError."
     settings, now = lake.settings, reader(lake)
@@ -48,8 +48,8 @@ def publish_daily(lake: Lake,  # the workspace's
     latest = marts["fact_contact"].agg(day=_.local_date.max(), at=_.received_at.max()).to_pyarrow().to_pylist()[0]
     day, folder = last_day(until, latest["day"]), settings.folder("reports")
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"zone": settings.operator.time_zone, "operator": settings.operator.name}
+    zone, operator = settings.operator.time_zone, settings.operator.name
     report = daily_report(marts, until=day, days=days, out=folder / f"daily-{day}-{days}d.html", snapshot=snapshot,
-                          run_id=os.environ.get("BEEJAN_RUN", ""), data_until=latest["at"], **facts)
+                          run_id=os.environ.get("BEEJAN_RUN", ""), data_until=latest["at"], zone=zone, operator=operator)
     con.disconnect()
-    return report, index_report(folder, **facts)
+    return report, index_report(folder, zone=zone, operator=operator)
