@@ -1,20 +1,24 @@
 """Measure the keyword rules: `python bench/rules.py [folder of the real data sets]`.
 
 Prints what they get right on labelled texts they were not written from (SentiTel's dev split; 220 Comcast subjects
-labelled by hand before the rules existed), how often they speak on texts that are no complaint, how their confidence
-compares with being right, and their speed. The rules' author read SentiTel's train split and other Comcast subjects.
+labelled by hand before the rules existed), on synthetic complaints with their truth, how often they speak on texts that
+are no complaint, how their confidence compares with being right, and their speed. The rules' author read SentiTel's
+train split, other Comcast subjects and synthetic complaints: on the last, the figure says how well these phrases are
+covered, not how well the next ones will be.
 """
 
 import csv
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import ibis
 import pandas as pd
 
+from beejan.land.synth import synthesise
 from beejan.understand.rules import classify
 from beejan.understand.taxonomy import crosswalk
 
@@ -70,6 +74,7 @@ def main() -> None:
     print(f"  of the {len(spoke)} it spoke on {spoke.right.mean():.3f}")
     dev["right"] = [p in g for p, g in zip(dev.category_code, dev.gold, strict=True)]
     confidence(pd.concat([spoke, dev[dev.category_code.isin(scope)]]))
+    synthetic()
     ham = pd.read_csv(DATA / "uci_sms/spam.csv", encoding="cp1252").iloc[:, :2].set_axis(["kind", "text"], axis=1)
     print(f"speaks on {share(ham[ham.kind == 'ham'].text.tolist())} of UCI ham (private SMS, no complaints)")
     for code in ("pcm", "hau", "yor", "ibo"):
@@ -91,6 +96,19 @@ def share(texts: list[str]) -> str:
     return f"{(classified(texts).category_code != 'unclassified').mean():.3f} of {len(texts):,}"
 
 
+def synthetic(contacts: int = 5_000) -> None:
+    with tempfile.TemporaryDirectory() as d:
+        synthesise(Path(d) / "synth", contacts=contacts)
+        truth = pd.read_parquet(Path(d) / "synth/truth/contact.parquet")
+    truth = truth[truth.category.notna() & (truth.role == "complaint")].reset_index(drop=True)
+    got = classified(truth.text.tolist())
+    right, spoke = got.category_code == truth.category, got.category_code != "unclassified"
+    second = right | (got.secondary_category_code == truth.category)
+    print(f"synthetic complaints, n = {len(got):,}: right {right.mean():.3f}, first or second {second.mean():.3f},")
+    print(f"  speaks on {spoke.mean():.3f}, right when it speaks {right[spoke].mean():.3f}")
+    print("  right by language: " + ", ".join(f"{k} {v:.3f}" for k, v in right.groupby(truth.language).mean().items()))
+
+
 def speed(rows: int = 500_000) -> None:
     texts = [
         r["text"] for s in ("train", "dev") for r in json.loads((DATA / f"sentitel/sentitel_{s}.json").read_text())
@@ -98,13 +116,15 @@ def speed(rows: int = 500_000) -> None:
     texts = (texts * (rows // len(texts) + 1))[:rows]
     con = ibis.duckdb.connect(threads=2)
     t = con.create_table("t", pd.DataFrame({"text": texts}))
-    best = 1e9
+    best, busy = 1e9, 1e9
     for _ in range(3):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         con.create_table("o", classify(t), overwrite=True)
-        best = min(best, time.perf_counter() - start)
+        best, busy = min(best, time.perf_counter() - start), min(busy, time.process_time() - cpu)
     size = sum(map(len, texts)) / rows
-    print(f"speed: {rows / best:,.0f} texts/s of {size:.0f} characters, 2 threads, best of 3")
+    print(
+        f"speed: {rows / best:,.0f} texts/s on 2 threads, {rows / busy:,.0f} per second of CPU, {size:.0f} characters each"
+    )
 
 
 if __name__ == "__main__":

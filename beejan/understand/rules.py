@@ -157,7 +157,9 @@ def fold(
     "The text as the rules read it."
     low = text.left(READ_CHARS).lower()
     plain = low.translate("".join(_PAIRS) + _DROPPED, "".join(_PAIRS.values()))
-    return ibis.ifelse(low.re_search("[^ -~]"), plain, low).replace("'", "").re_replace("[^a-z0-9 ]+", " ")
+    near = ibis.ifelse(low.re_search("[^ -~]"), plain, low).replace("'", "")
+    whole = ibis.ifelse(near.contains(","), near.re_replace("([0-9]),([0-9])", r"\1\2"), near)
+    return whole.re_replace("[^a-z0-9 ]+", " ")
 
 # %% ../../nbs/41_rules.ipynb #c027
 def anchor(
