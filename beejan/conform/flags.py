@@ -24,6 +24,7 @@ FLAGS = {
     "dst_ambiguous": "the clock was put back and this local time came twice; the first is taken",
     "closed_before_received": "it ended before it began",
     "id_mangled": "a spreadsheet cut the record's id (5.70306E+17); the record is known by its content",
+    "text_missing": "no text",
     "text_damaged": "characters were lost before the text reached us (the mark � stands for them)",
     "channel_unmapped": "the source's word for the channel has no code; declare it in [values.channel]",
     "status_unmapped": "the source's word for the status has no code; declare it in [values.status]",
