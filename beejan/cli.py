@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,18 +38,24 @@ from .operate.workspace import make_workspace
 
 # %% ../nbs/90_cli.ipynb #c005
 def _plain(value: Any) -> str:
-    if value is None: return ""
-    if isinstance(value, bool): return "yes" if value else "no"
-    if isinstance(value, int): return f"{value:,}".replace(",", "\u202f")
-    if isinstance(value, float): return f"{value:,.3g}"
-    if isinstance(value, datetime): return f"{value:%Y-%m-%d %H:%M:%S}"
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, float):
+        return f"{value:,.3g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
 
 # %% ../nbs/90_cli.ipynb #c006
-def show(rows: Iterable[Mapping[str, Any]],  # all with the same keys
-         as_json: bool,  # print JSON instead of a table
-         title: str = "",  # above the table
-         ) -> None:
+def show(
+    rows: Iterable[Mapping[str, Any]],  # all with the same keys
+    as_json: bool,  # print JSON instead of a table
+    title: str = "",  # above the table
+) -> None:
     "Print rows as a table for a person, or as JSON for a program."
     rows = [dict(r) for r in rows]
     if as_json:
@@ -58,11 +64,16 @@ def show(rows: Iterable[Mapping[str, Any]],  # all with the same keys
     if not rows:
         click.echo(f"{title + ': ' if title else ''}nothing to show.")
         return
-    out = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    out = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
     for key in rows[0]:
-        number = all(isinstance(r[key], (int, float)) and not isinstance(r[key], bool) or r[key] is None for r in rows)
+        number = all(
+            (isinstance(r[key], (int, float)) and not isinstance(r[key], bool)) or r[key] is None for r in rows
+        )
         out.add_column(key, justify="right" if number else "left", overflow="fold")
-    for r in rows: out.add_row(*(_plain(v) for v in r.values()))
+    for r in rows:
+        out.add_row(*(_plain(v) for v in r.values()))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(out, markup=False)
 
 # %% ../nbs/90_cli.ipynb #c008
@@ -76,20 +87,24 @@ def cli(debug: bool) -> None:
     "Beejan: from complaints to decisions."
 
 # %% ../nbs/90_cli.ipynb #c011
-def main(args: list[str] | None = None,  # default: what was typed
-         ) -> None:
+def main(
+    args: list[str] | None = None,  # default: what was typed
+) -> None:
     "Run a command; an error is one sentence and exit code 1."
     args = sys.argv[1:] if args is None else args
-    try: cli.main(args, prog_name="beejan", standalone_mode=False)
+    try:
+        cli.main(args, prog_name="beejan", standalone_mode=False)
     except click.ClickException as e:
         e.show()
         raise SystemExit(e.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         raise SystemExit(130) from None
-    except BrokenPipeError: os._exit(0)
+    except BrokenPipeError:
+        os._exit(0)
     except Exception as e:
-        if "--debug" in args: raise
+        if "--debug" in args:
+            raise
         hint = "" if isinstance(e, BeejanError) else f" ({type(e).__name__}; `beejan --debug …` shows where)"
         click.echo(f"beejan: {str(e).splitlines()[0] if str(e) else type(e).__name__}{hint}", err=True)
         raise SystemExit(1) from None
@@ -97,13 +112,16 @@ def main(args: list[str] | None = None,  # default: what was typed
 # %% ../nbs/90_cli.ipynb #c014
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--sources", default="synth_*", show_default=True, help="Which of the shipped declarations to copy, a glob.")
+@click.option(
+    "--sources", default="synth_*", show_default=True, help="Which of the shipped declarations to copy, a glob."
+)
 @json_option
 def init(folder: Path, sources: str, as_json: bool) -> None:
     "Make a workspace in FOLDER: settings, key, pipelines, example sources."
     made = make_workspace(folder, sources=sources)
     show([{"written": m} for m in made], as_json, f"Workspace {folder}")
-    if not as_json: click.echo(f"Next: cd {folder}; put files into data/; `beejan source check data/FILE`.")
+    if not as_json:
+        click.echo(f"Next: cd {folder}; put files into data/; `beejan source check data/FILE`.")
 
 # %% ../nbs/90_cli.ipynb #c016
 @cli.command()
@@ -126,9 +144,12 @@ def synth(folder: Path, contacts: int, days: int, seed: int, start: datetime | N
 def run(name: str, param: tuple[str, ...], as_json: bool) -> None:
     "Run the pipeline NAME: a notebook in pipelines/."
     bad = [p for p in param if "=" not in p]
-    if bad: raise InputError("Parameter", found=bad[0], valid="KEY=VALUE")
+    if bad:
+        raise InputError("Parameter", found=bad[0], valid="KEY=VALUE")
     done = run_pipeline(load_settings(), name, dict(p.split("=", 1) for p in param))
-    show([{"what": k, "value": v} for k, v in {**done.result, "notebook": done.notebook}.items()], as_json, f"{name}: ok")
+    show(
+        [{"what": k, "value": v} for k, v in {**done.result, "notebook": done.notebook}.items()], as_json, f"{name}: ok"
+    )
 
 # %% ../nbs/90_cli.ipynb #c021
 @cli.command()
@@ -146,9 +167,12 @@ def source() -> None:
 
 # %% ../nbs/90_cli.ipynb #c024
 def _proposal(file: Path, country: str | None) -> Proposal:
-    if not file.exists(): raise NotFoundError(f"File {file} does not exist", do="Give the path of a file with complaints")
-    try: data = load_settings().folder("data")
-    except NotFoundError: data = None  # a check works outside a workspace, too
+    if not file.exists():
+        raise NotFoundError(f"File {file} does not exist", do="Give the path of a file with complaints")
+    try:
+        data = load_settings().folder("data")
+    except NotFoundError:
+        data = None  # a check works outside a workspace, too
     return check_file(file, country=country, data=data)
 
 # %% ../nbs/90_cli.ipynb #c025
@@ -161,7 +185,8 @@ def source_check(file: Path, country: str | None, as_json: bool) -> None:
     proposal = _proposal(file, country)
     words = f"{proposal_words(proposal)}\n\nThe declaration (`beejan source add {file}` writes it)\n\n{proposal.toml}"
     click.echo(json.dumps(proposal.to_dict(), default=str, ensure_ascii=False, indent=1) if as_json else words)
-    if proposal.questions: raise SystemExit(2)
+    if proposal.questions:
+        raise SystemExit(2)
 
 # %% ../nbs/90_cli.ipynb #c026
 @source.command("add")
@@ -173,13 +198,15 @@ def source_add(file: Path, name: str | None, country: str | None, force: bool) -
     "Propose FILE's declaration and write it to pipelines/sources/."
     settings, proposal = load_settings(), _proposal(file.resolve(), country)
     target = settings.folder("pipelines") / "sources" / f"{name or proposal.source.name}.toml"
-    if target.exists() and not force: raise InputError(f"{target} exists", do="Choose --name, or --force to write over it")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists", do="Choose --name, or --force to write over it")
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{target.stem}"', proposal.toml, count=1)
     parse_source(tomllib.loads(text), target.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     click.echo(f"Wrote {target}. Read it, then: beejan source test {target.stem}")
-    for question in proposal.questions: click.echo(f"To be answered there: {question}")
+    for question in proposal.questions:
+        click.echo(f"To be answered there: {question}")
 
 # %% ../nbs/90_cli.ipynb #c027
 def _declared(settings: Settings, name: str) -> dict[str, Any]:
@@ -203,15 +230,31 @@ def source_list(as_json: bool) -> None:
     "The declared sources and what lies ready for them."
     settings = load_settings()
     feeds = load_sources(settings.folder("pipelines") / "sources").values()
-    show([{"source": s.name, "title": s.title, "kind": s.format.kind, "every": s.every, "path": s.path,
-           "files": len(source_files(s, settings.folder("data")))} for s in feeds], as_json, "Sources")
+    show(
+        [
+            {
+                "source": s.name,
+                "title": s.title,
+                "kind": s.format.kind,
+                "every": s.every,
+                "path": s.path,
+                "files": len(source_files(s, settings.folder("data"))),
+            }
+            for s in feeds
+        ],
+        as_json,
+        "Sources",
+    )
 
 # %% ../nbs/90_cli.ipynb #c031
-def _read(settings: Settings) -> Backend: return reader(Lake(settings))
+def _read(settings: Settings) -> Backend:
+    return reader(Lake(settings))
 
 
 @cli.command()
-@click.option("--by", default="source", type=click.Choice(["source", "batch_id"]), show_default=True, help="One row per what.")
+@click.option(
+    "--by", default="source", type=click.Choice(["source", "batch_id"]), show_default=True, help="One row per what."
+)
 @json_option
 def books(by: str, as_json: bool) -> None:
     "received = loaded + duplicate + quarantined + rejected; exit code 1 if it does not balance."
@@ -220,7 +263,8 @@ def books(by: str, as_json: bool) -> None:
         total = {k: sum(r[k] for r in rows) for k in rows[0] if isinstance(rows[0][k], int) and k != "balanced"}
         rows.append({by: "total", **total, "balanced": all(r["balanced"] for r in rows)})
     show(rows, as_json, "Books")
-    if not all(r["balanced"] for r in rows): raise SystemExit(1)
+    if not all(r["balanced"] for r in rows):
+        raise SystemExit(1)
 
 # %% ../nbs/90_cli.ipynb #c032
 @cli.group()
@@ -229,7 +273,9 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--status", default="open", type=click.Choice(["open", "fixed", "discarded"]), show_default=True, help="Which.")
+@click.option(
+    "--status", default="open", type=click.Choice(["open", "fixed", "discarded"]), show_default=True, help="Which."
+)
 @json_option
 def quarantine_list(status: str, as_json: bool) -> None:
     "What stands in quarantine, by source and reason."
@@ -254,7 +300,9 @@ def quarantine_show(name: str, reason: str, most: int, as_json: bool) -> None:
 @click.option("--pattern", default=None, help="replace: regular expression; decode: codec.")
 @click.option("--value", default=None, help="set, replace: the new value; discard: why.")
 @click.option("--note", default=None, help="Who asked for it, and why.")
-def quarantine_fix(name: str, reason: str, action: str, field: str | None, pattern: str | None, value: str | None, note: str | None) -> None:
+def quarantine_fix(
+    name: str, reason: str, action: str, field: str | None, pattern: str | None, value: str | None, note: str | None
+) -> None:
     "Keep a rule for the records of source NAME that were refused for REASON."
     settings = load_settings()
     _declared(settings, name)
@@ -269,7 +317,8 @@ def quarantine_replay(as_json: bool) -> None:
     settings = load_settings()
     done = replay(Lake(settings), load_sources(settings.folder("pipelines") / "sources"))
     show([{"source": k, "usable_now": n} for k, n in done.items()], as_json, "Replay")
-    if any(done.values()): transform(Lake(settings))
+    if any(done.values()):
+        transform(Lake(settings))
 
 # %% ../nbs/90_cli.ipynb #c036
 @cli.command("snapshots")
@@ -284,7 +333,9 @@ def snapshots_command(as_json: bool) -> None:
 def hashes(as_json: bool) -> None:
     "Rows and content hash of each table: equal after a rebuild, or when nothing is new."
     con = _read(load_settings())
-    rows = con.raw_sql("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL").fetchall()
+    rows = con.raw_sql(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL"
+    ).fetchall()
     found = {f"{s}.{t}": table_hash(con, f"{s}.{t}") for s, t in rows if s != "ops"}
     show([{"table": k, "rows": n, "hash": h} for k, (n, h) in found.items()], as_json, "Tables")
 
@@ -294,27 +345,37 @@ def hashes(as_json: bool) -> None:
 @json_option
 def schema_command(name: str | None, as_json: bool) -> None:
     "The common complaint schema, all of it as Markdown, or the columns of table NAME."
-    if name: show([vars(c) for c in table_spec(name).columns], as_json, name)
-    elif as_json: click.echo(json.dumps({k: [vars(c) for c in s.columns] for k, s in TABLES.items()}, indent=1))
-    else: click.echo(schema_reference())
+    if name:
+        show([vars(c) for c in table_spec(name).columns], as_json, name)
+    elif as_json:
+        click.echo(json.dumps({k: [vars(c) for c in s.columns] for k, s in TABLES.items()}, indent=1))
+    else:
+        click.echo(schema_reference())
 
 # %% ../nbs/90_cli.ipynb #c040
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("demo"))
-@click.option("--contacts", default=20_000, show_default=True, type=click.IntRange(100, 10_000_000), help="How many complaints.")
-@click.option("--days", default=30, show_default=True, type=click.IntRange(2, 3650), help="Over how many days, up to yesterday.")
+@click.option(
+    "--contacts", default=20_000, show_default=True, type=click.IntRange(100, 10_000_000), help="How many complaints."
+)
+@click.option(
+    "--days", default=30, show_default=True, type=click.IntRange(2, 3650), help="Over how many days, up to yesterday."
+)
 def demo(folder: Path, contacts: int, days: int) -> None:
     "Make a workspace with synthetic complaints of four channels, run the main job, and render the report."
     make_workspace(folder)
     data = folder / "data" / "synth"
     if not data.exists():
-        click.echo(f"1/5  Writing {contacts:,} synthetic complaints of a Nigerian operator, {days} days, four channels …")
+        click.echo(
+            f"1/5  Writing {contacts:,} synthetic complaints of a Nigerian operator, {days} days, four channels …"
+        )
         synthesise(data, contacts=contacts, days=days, start=date.today() - timedelta(days=days))
     settings = load_settings(folder)
     for i, name in enumerate(("ingest", "transform", "quality", "report_daily"), 2):
         click.echo(f"{i}/5  beejan run {name} …")
         done = run_pipeline(settings, name)
-        for k, v in done.result.items(): click.echo(f"     {k}: {_plain(v)}")
+        for k, v in done.result.items():
+            click.echo(f"     {k}: {_plain(v)}")
     show(lake_books(_read(settings)).to_pyarrow().to_pylist(), False, "The books")
     click.echo(f"\nThe report: {done.result['report']}\nAll reports: {done.result['index']}")
 
@@ -324,7 +385,9 @@ def command_reference() -> list[tuple[str, str]]:  # (command, first line of its
 
     def walk(group: click.Group, prefix: str) -> Iterable[tuple[str, str]]:
         for name, command in sorted(group.commands.items()):
-            if isinstance(command, click.Group): yield from walk(command, f"{prefix} {name}")
-            else: yield f"{prefix} {name}", (command.help or "").splitlines()[0]
+            if isinstance(command, click.Group):
+                yield from walk(command, f"{prefix} {name}")
+            else:
+                yield f"{prefix} {name}", (command.help or "").splitlines()[0]
 
     return list(walk(cli, "beejan"))

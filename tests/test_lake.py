@@ -115,7 +115,9 @@ def test_a_session_in_another_zone_reads_the_same_time(lake, monkeypatch):
     time.tzset()
     try:
         w = writer(lake)
-        assert w.raw_sql("SELECT CAST(TIMESTAMPTZ '2026-01-01 00:00:00+00' AS VARCHAR)").fetchone() == ("2026-01-01 00:00:00+00",)
+        assert w.raw_sql("SELECT CAST(TIMESTAMPTZ '2026-01-01 00:00:00+00' AS VARCHAR)").fetchone() == (
+            "2026-01-01 00:00:00+00",
+        )
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
@@ -124,7 +126,11 @@ def test_a_session_in_another_zone_reads_the_same_time(lake, monkeypatch):
 def _write_forever(lake: Lake) -> None:
     con, i = writer(lake), 0
     while True:
-        commit(lake, con, lambda c, i=i: (append(c, "curated.duplicate_link", links(i)), append(c, "curated.watermark", _mark(i))))
+        commit(
+            lake,
+            con,
+            lambda c, i=i: (append(c, "curated.duplicate_link", links(i)), append(c, "curated.watermark", _mark(i))),
+        )
         i += 1
 
 
@@ -141,7 +147,9 @@ def test_kill_in_the_middle_of_a_write_leaves_all_or_nothing(tmp_path):
         os.kill(w.pid, signal.SIGKILL)
         w.join()
         con = reader(lake) if lake.exists() else writer(lake)
-        assert table(con, "curated.duplicate_link").count().execute() == table(con, "curated.watermark").count().execute()
+        assert (
+            table(con, "curated.duplicate_link").count().execute() == table(con, "curated.watermark").count().execute()
+        )
 
 
 def test_errors_are_sentences_without_the_password(tmp_path):

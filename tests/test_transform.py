@@ -123,7 +123,14 @@ def test_how_arrival_was_split_into_runs_does_not_matter(space, tmp_path_factory
 def test_a_revision_updates_its_contact_and_counts_as_duplicate(space):
     write(space, "calls1.csv", ['1,"Network is gone",01/01/2026 10:00,08031234567,open'])
     transform(ingest(space))
-    write(space, "calls2.csv", ['1,"Network is gone",01/01/2026 10:00,08031234567,closed', '1,"Network is gone",01/01/2026 10:00,08031234567,closed'])
+    write(
+        space,
+        "calls2.csv",
+        [
+            '1,"Network is gone",01/01/2026 10:00,08031234567,closed',
+            '1,"Network is gone",01/01/2026 10:00,08031234567,closed',
+        ],
+    )
     lake = ingest(space)
     transform(lake)
     books = balanced(lake)
@@ -151,7 +158,9 @@ def test_a_file_that_grew_lands_its_new_rows_and_the_books_count_the_rest_as_dup
 def test_quarantine_mended_by_rule_and_replayed_twice_is_once(space):
     good = rows(8)
     write(space, "calls1.csv", [*good, '90,"Network is gone",on Monday,08031234567,open', "91,half a row"])
-    (space / "data/calls2.csv").write_bytes(b"No,Notes,When,Tel,Status\n92,caf\xe9 has no network today,05/01/2026 10:00,08031234567,open\n")
+    (space / "data/calls2.csv").write_bytes(
+        b"No,Notes,When,Tel,Status\n92,caf\xe9 has no network today,05/01/2026 10:00,08031234567,open\n"
+    )
     lake = ingest(space)
     transform(lake)
     con = reader(lake)

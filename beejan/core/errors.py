@@ -9,9 +9,10 @@ __all__ = ['listed', 'BeejanError', 'InputError', 'SettingsError', 'DeclarationE
 from collections.abc import Iterable
 
 # %% ../../nbs/00_errors.ipynb #c005
-def listed(values: Iterable[object],  # what would be valid
-           most: int = 8,  # how many are named at the most
-           ) -> str:  # "a, b, c and 4 more"
+def listed(
+    values: Iterable[object],  # what would be valid
+    most: int = 8,  # how many are named at the most
+) -> str:  # "a, b, c and 4 more"
     "Name the first few of `values` in words."
     names = [str(v) for v in values]
     more = len(names) - most
@@ -21,16 +22,21 @@ def listed(values: Iterable[object],  # what would be valid
 class BeejanError(Exception):
     "The root of every error that Beejan raises on purpose; its text is meant for a user."
 
-    def __init__(self, what: str,  # what went wrong, and where
-                 *, found: object = None,  # the value received
-                 valid: Iterable[object] | str | None = None,  # what would be valid
-                 do: str | None = None,  # what to do next
-                 ) -> None:
+    def __init__(
+        self,
+        what: str,  # what went wrong, and where
+        *,
+        found: object = None,  # the value received
+        valid: Iterable[object] | str | None = None,  # what would be valid
+        do: str | None = None,  # what to do next
+    ) -> None:
         self.what, self.found, self.do = what, found, do
         self.valid = valid if valid is None or isinstance(valid, str) else list(valid)
         text = what.rstrip(".")
-        if found is not None: text += f": found {found!r}"
-        if self.valid: text += f"; valid: {self.valid if isinstance(self.valid, str) else listed(self.valid)}"
+        if found is not None:
+            text += f": found {found!r}"
+        if self.valid:
+            text += f"; valid: {self.valid if isinstance(self.valid, str) else listed(self.valid)}"
         super().__init__(text + "." + (f" {do.rstrip('.')}." if do else ""))
 
 # %% ../../nbs/00_errors.ipynb #c012

@@ -14,24 +14,33 @@ from pathlib import Path
 from .errors import SettingsError
 
 # %% ../../nbs/07_keys.ipynb #c004
-def workspace_key(root: Path,  # the workspace
-                  *, create: bool = False,  # make a new key when there is none
-                  ) -> bytes:  # 32 bytes
+def workspace_key(
+    root: Path,  # the workspace
+    *,
+    create: bool = False,  # make a new key when there is none
+) -> bytes:  # 32 bytes
     "The workspace's secret key, from BEEJAN_KEY or `beejan.key`. Raises SettingsError when it is missing or no key."
     path = Path(root) / "beejan.key"
     text = os.environ.get("BEEJAN_KEY", "")
     if not text and not path.exists() and create:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f: f.write(secrets.token_hex(32) + "\n")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+            f.write(secrets.token_hex(32) + "\n")
     if not text and not path.exists():
-        raise SettingsError(f"The workspace's key {path} is missing", do="Put it back from your safe copy: the customers' pseudonyms depend on it")
+        raise SettingsError(
+            f"The workspace's key {path} is missing",
+            do="Put it back from your safe copy: the customers' pseudonyms depend on it",
+        )
     text = (text or path.read_text()).strip()
     if len(text) != 64 or set(text.lower()) - set("0123456789abcdef"):
-        raise SettingsError("The workspace's key is no key", valid="64 hexadecimal digits", do="Put it back from your safe copy")
+        raise SettingsError(
+            "The workspace's key is no key", valid="64 hexadecimal digits", do="Put it back from your safe copy"
+        )
     return bytes.fromhex(text)
 
 # %% ../../nbs/07_keys.ipynb #c006
-def pseudonym(value: str,  # an identifier, in one spelling
-              key: bytes,  # the workspace's
-              ) -> str:  # 32 hex digits
+def pseudonym(
+    value: str,  # an identifier, in one spelling
+    key: bytes,  # the workspace's
+) -> str:  # 32 hex digits
     "The keyed hash that stands for `value`: the first 128 bits of HMAC-SHA-256."
     return hmac.digest(key, value.encode(), "sha256").hex()[:32]

@@ -29,12 +29,15 @@ class OperatorSettings(_Section):
     name: str = Field("Our operator", description="the name shown on reports")
     country: str = Field("NG", pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2; decides phone numbers and places")
     time_zone: str = Field("Africa/Lagos", description="IANA zone that reports count days in")
-    customers: int | None = Field(None, gt=0, description="mean active subscribers, for complaints per 1,000; unset = n/a")
+    customers: int | None = Field(
+        None, gt=0, description="mean active subscribers, for complaints per 1,000; unset = n/a"
+    )
 
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, v: str) -> str:
-        if v not in available_timezones(): raise ValueError("an IANA time zone such as Africa/Lagos or UTC")
+        if v not in available_timezones():
+            raise ValueError("an IANA time zone such as Africa/Lagos or UTC")
         return v
 
 # %% ../../nbs/01_settings.ipynb #c009
@@ -42,8 +45,11 @@ class LakeSettings(_Section):
     "Where raw, curated and mart tables are kept."
 
     dir: str = Field("lake", description="folder of the lake, from the workspace")
-    catalog: str = Field("sqlite", pattern=r"^(sqlite|postgres(ql)?://\S+)$",
-                         description="sqlite, or postgresql://user:password@host:port/database")
+    catalog: str = Field(
+        "sqlite",
+        pattern=r"^(sqlite|postgres(ql)?://\S+)$",
+        description="sqlite, or postgresql://user:password@host:port/database",
+    )
     memory: str = Field("2GB", pattern=r"^\d+(\.\d+)?(MB|GB)$", description="what one process may use for queries")
     threads: int = Field(2, ge=1, description="cores one process may use for queries")
     keep_snapshots: int = Field(30, ge=1, description="how many snapshots maintenance leaves for time travel")
@@ -89,8 +95,10 @@ class Settings(_Section):
     alerts: AlertSettings = AlertSettings()
     roles: dict[str, RoleSettings] = Field(default_factory=dict)
 
-    def folder(self, name: str,  # data, pipelines, reports, runs or lake
-               ) -> Path:  # absolute
+    def folder(
+        self,
+        name: str,  # data, pipelines, reports, runs or lake
+    ) -> Path:  # absolute
         "The absolute path of one of the workspace's folders."
         return (self.root / (self.lake.dir if name == "lake" else getattr(self.folders, name))).resolve()
 
@@ -110,55 +118,71 @@ def _complain(fault: Any, where: str) -> SettingsError:
     return SettingsError(f"{where}: `{key}` is wrong", found=found, valid=fault["msg"].removeprefix("Value error, "))
 
 # %% ../../nbs/01_settings.ipynb #c023
-def parse_settings(raw: dict[str, Any],  # as read from TOML
-                   root: Path,  # the workspace
-                   where: str = "beejan.toml",  # named in errors
-                   ) -> Settings:
+def parse_settings(
+    raw: dict[str, Any],  # as read from TOML
+    root: Path,  # the workspace
+    where: str = "beejan.toml",  # named in errors
+) -> Settings:
     "Check `raw` key by key. Raises SettingsError naming file, key, what was found and what is valid."
-    try: return Settings(root=root, **{k: v for k, v in raw.items() if k != "root"})
-    except ValidationError as e: raise _complain(e.errors(include_url=False)[0], where) from None
+    try:
+        return Settings(root=root, **{k: v for k, v in raw.items() if k != "root"})
+    except ValidationError as e:
+        raise _complain(e.errors(include_url=False)[0], where) from None
 
 # %% ../../nbs/01_settings.ipynb #c027
 NOT_SETTINGS = {"home", "key", "run", "shared"}  # BEEJAN_HOME, BEEJAN_KEY, BEEJAN_RUN, BEEJAN_SHARED_DATA
 
 # %% ../../nbs/01_settings.ipynb #c028
-def environment(env: dict[str, str],  # e.g. os.environ
-                ) -> dict[str, dict[str, Any]]:  # section -> key -> value
+def environment(
+    env: dict[str, str],  # e.g. os.environ
+) -> dict[str, dict[str, Any]]:  # section -> key -> value
     "The settings that the environment makes, from variables named BEEJAN_SECTION_KEY."
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(n for n in env if n.startswith("BEEJAN_")):
         section, _, key = name.removeprefix("BEEJAN_").lower().partition("_")
         model = getattr(Settings.model_fields.get(section), "annotation", None)
-        if model is None and section in NOT_SETTINGS: continue
+        if model is None and section in NOT_SETTINGS:
+            continue
         field = getattr(model, "model_fields", {}).get(key)
         if field is None:
-            raise SettingsError(f"Environment: unknown variable {name}", valid=sorted(getattr(model, "model_fields", {})))
+            raise SettingsError(
+                f"Environment: unknown variable {name}", valid=sorted(getattr(model, "model_fields", {}))
+            )
         value: Any = env[name]
-        if field.annotation in (int, int | None) and value.isdigit(): value = int(value)
-        if field.annotation == list[str]: value = [v.strip() for v in value.split(",") if v.strip()]
+        if field.annotation in (int, int | None) and value.isdigit():
+            value = int(value)
+        if field.annotation == list[str]:
+            value = [v.strip() for v in value.split(",") if v.strip()]
         out.setdefault(section, {})[key] = value
     return out
 
 # %% ../../nbs/01_settings.ipynb #c031
-def find_workspace(start: Path | None = None,  # where to begin; default: BEEJAN_HOME, else the current folder
-                   ) -> Path:
+def find_workspace(
+    start: Path | None = None,  # where to begin; default: BEEJAN_HOME, else the current folder
+) -> Path:
     "The nearest folder upwards with a `beejan.toml`. Raises NotFoundError when there is none."
     begin = Path(start or os.environ.get("BEEJAN_HOME") or Path.cwd()).resolve()
     for folder in (begin, *begin.parents):
-        if (folder / "beejan.toml").is_file(): return folder
-    raise NotFoundError(f"No beejan.toml in {begin} or above", do="Run `beejan init DIR` to make a workspace, then work inside it")
+        if (folder / "beejan.toml").is_file():
+            return folder
+    raise NotFoundError(
+        f"No beejan.toml in {begin} or above", do="Run `beejan init DIR` to make a workspace, then work inside it"
+    )
 
 # %% ../../nbs/01_settings.ipynb #c032
-def load_settings(start: Path | None = None,  # a folder in the workspace; default: BEEJAN_HOME, else the current folder
-                  ) -> Settings:
+def load_settings(
+    start: Path | None = None,  # a folder in the workspace; default: BEEJAN_HOME, else the current folder
+) -> Settings:
     "The workspace's settings: `beejan.toml`, overridden by the environment."
     root = find_workspace(start)
     path = root / "beejan.toml"
-    try: raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise SettingsError(f"{path} is not valid TOML ({e})", do="Correct that line") from None
     for section, keys in environment(dict(os.environ)).items():
-        if isinstance(raw.get(section, {}), dict): raw[section] = {**raw.get(section, {}), **keys}
+        if isinstance(raw.get(section, {}), dict):
+            raw[section] = {**raw.get(section, {}), **keys}
     return parse_settings(raw, root, str(path))
 
 # %% ../../nbs/01_settings.ipynb #c035
@@ -167,7 +191,8 @@ def settings_template() -> str:  # TOML
     lines = ["# Beejan's settings. Environment variables named BEEJAN_SECTION_KEY override them."]
     for section, info in Settings.model_fields.items():
         fields = getattr(info.annotation, "model_fields", None)
-        if not fields: continue
+        if not fields:
+            continue
         lines += ["", f"[{section}]"]
         for key, field in fields.items():
             value = field.get_default(call_default_factory=True)

@@ -18,11 +18,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from .errors import DeclarationError, NotFoundError
 
 # %% ../../nbs/03_sources.ipynb #c005
-TIME_TARGETS = ("occurred_at", "received_at", "acknowledged_at", "first_response_at", "expected_resolution_at",
-                "resolved_at", "closed_at")
-TARGETS = (*TIME_TARGETS, "source_record_id", "text", "subject", "channel", "status", "status_reason", "case_ref",
-           "customer_ref", "phone", "product_line", "state", "lga", "city", "postcode", "latitude", "longitude", "label",
-           "language", "owner_team", "licensee", "reply_to", "csat")
+TIME_TARGETS = tuple(
+    "occurred_at received_at acknowledged_at first_response_at expected_resolution_at resolved_at closed_at".split()
+)
+TARGETS = TIME_TARGETS + tuple(
+    "source_record_id text subject channel status status_reason case_ref customer_ref phone product_line state lga "
+    "city postcode latitude longitude label language owner_team licensee reply_to csat".split()
+)
 CHANNELS = ("sms", "social", "call", "web_form", "email", "app", "walk_in", "letter", "regulator")
 STATUSES = ("acknowledged", "in_progress", "pending", "held", "resolved", "closed", "cancelled", "rejected")
 NULLS = ("", "n/a", "na", "-", "--", "null", "none", "nil", "unknown", "not available", "#n/a", "nan")
@@ -43,7 +45,7 @@ class Format(_Part):
     header: bool = Field(True, description="csv, xlsx: the first line names the columns")
     columns: list[str] = Field(default_factory=list, description="csv, xlsx: names, where no header gives them")
     skip: int = Field(0, ge=0, description="csv, xlsx: lines to pass over before the header")
-    records: str = Field("", description="json: path to the array; xml: record element; sqlite, sqldump: table; xlsx: sheet")
+    records: str = Field("", description="json: path to the array; xml: element; sqlite, sqldump: table; xlsx: sheet")
     pattern: str = Field("", description="log: regular expression with named groups")
     continued: bool = Field(False, description="log: a line that does not match goes on with the record before")
     max_record_bytes: int = Field(1_048_576, ge=1024, description="a longer record is a fault")
@@ -51,8 +53,10 @@ class Format(_Part):
     @field_validator("encoding")
     @classmethod
     def _known_codec(cls, v: str) -> str:
-        try: "".encode(v)
-        except LookupError: raise ValueError("a Python codec such as utf-8, cp1252 or utf-16") from None
+        try:
+            "".encode(v)
+        except LookupError:
+            raise ValueError("a Python codec such as utf-8, cp1252 or utf-16") from None
         return v
 
     @model_validator(mode="after")
@@ -64,7 +68,8 @@ class Format(_Part):
         return self
 
 # %% ../../nbs/03_sources.ipynb #c012
-def _listed(v: Any) -> Any: return [v] if isinstance(v, str) else v
+def _listed(v: Any) -> Any:
+    return [v] if isinstance(v, str) else v
 
 
 class TimeRules(_Part):
@@ -72,12 +77,15 @@ class TimeRules(_Part):
 
     zone: str = Field("unknown", description="IANA zone, UTC, or unknown: then times are kept as if UTC and flagged")
     formats: dict[str, Annotated[list[str], BeforeValidator(_listed)]] = Field(
-        default_factory=dict, description="per time field: patterns tried in order, or iso, epoch_s, epoch_ms, snowflake, excel_serial")
+        default_factory=dict,
+        description="per time field: patterns tried in order, or iso, epoch_s, epoch_ms, snowflake, excel_serial",
+    )
 
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, v: str) -> str:
-        if v != "unknown" and v not in available_timezones(): raise ValueError("an IANA time zone, UTC or unknown")
+        if v != "unknown" and v not in available_timezones():
+            raise ValueError("an IANA time zone, UTC or unknown")
         return v
 
 # %% ../../nbs/03_sources.ipynb #c014
@@ -113,7 +121,9 @@ class Source(_Part):
     country: str = Field("", pattern=r"^([A-Z]{2})?$", description="ISO 3166-1 alpha-2, if not the operator's")
     language: str = Field("", description="ISO 639 code, if all records share one")
     format: Format
-    fields: dict[str, Annotated[list[str], BeforeValidator(_listed)]] = Field(description="our field = its column, or columns to join")
+    fields: dict[str, Annotated[list[str], BeforeValidator(_listed)]] = Field(
+        description="our field = its column, or columns to join"
+    )
     time: TimeRules = TimeRules()
     values: dict[str, dict[str, str]] = Field(default_factory=dict, description="its spelling = our code, per field")
     nulls: NullRules = NullRules()
@@ -122,65 +132,86 @@ class Source(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Source":
-        for problem in _problems(self): raise ValueError(problem)
+        for problem in _problems(self):
+            raise ValueError(problem)
         return self
 
 # %% ../../nbs/03_sources.ipynb #c021
 def _problems(s: Source) -> list[str]:
     bad = [f"[fields] {f}: no such field; valid: {', '.join(TARGETS)}" for f in s.fields if f not in TARGETS]
-    bad += [f"[fields] {f} is a time: [time.formats] must say how it is written, or `iso`"
-            for f in s.fields if f in TIME_TARGETS and not s.time.formats.get(f)]
+    bad += [
+        f"[fields] {f} is a time: [time.formats] must say how it is written, or `iso`"
+        for f in s.fields
+        if f in TIME_TARGETS and not s.time.formats.get(f)
+    ]
     bad += [f"[time.formats] {f} is not in [fields]" for f in s.time.formats if f not in s.fields]
-    if not s.channel and "channel" not in s.fields: bad.append("`channel` is needed, or a column for it in [fields]")
+    if not s.channel and "channel" not in s.fields:
+        bad.append("`channel` is needed, or a column for it in [fields]")
     codes = {"channel": CHANNELS, "status": STATUSES}
     bad += [f"channel {s.channel!r}; valid: {', '.join(CHANNELS)}"] if s.channel and s.channel not in CHANNELS else []
-    bad += [f"[values.{f}] {src!r} = {code!r}; valid codes: {', '.join(codes[f])}"
-            for f, m in s.values.items() for src, code in m.items() if f in codes and code not in codes[f]]
+    bad += [
+        f"[values.{f}] {src!r} = {code!r}; valid codes: {', '.join(codes[f])}"
+        for f, m in s.values.items()
+        for src, code in m.items()
+        if f in codes and code not in codes[f]
+    ]
     if not {"text", "subject", "label", "case_ref", "source_record_id"} & set(s.fields):
         bad.append("[fields] maps neither a text, a subject, a label nor an id: nothing to work with")
     return bad
 
 # %% ../../nbs/03_sources.ipynb #c024
-def parse_source(raw: dict[str, Any],  # as read from TOML
-                 where: str,  # named in errors
-                 ) -> Source:
+def parse_source(
+    raw: dict[str, Any],  # as read from TOML
+    where: str,  # named in errors
+) -> Source:
     "Check a declaration. Raises DeclarationError."
-    try: return Source(**raw)
+    try:
+        return Source(**raw)
     except ValidationError as e:
         fault = e.errors(include_url=False)[0]
         key, msg = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden": raise DeclarationError(f"{where}: unknown key `{key}`") from None
+        if fault["type"] == "extra_forbidden":
+            raise DeclarationError(f"{where}: unknown key `{key}`") from None
         if not key or fault["type"] in ("missing", "value_error"):
             raise DeclarationError(f"{where}: {key + ': ' if key else ''}{msg}") from None
         raise DeclarationError(f"{where}: `{key}` is wrong", found=fault["input"], valid=msg) from None
 
 # %% ../../nbs/03_sources.ipynb #c027
-def load_source(path: Path,  # a declaration, pipelines/sources/NAME.toml
-                ) -> Source:
+def load_source(
+    path: Path,  # a declaration, pipelines/sources/NAME.toml
+) -> Source:
     "Read one declaration. Raises DeclarationError or NotFoundError."
     path = Path(path)
-    try: raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError: raise NotFoundError(f"Declaration {path} cannot be read", do="`beejan source add` writes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise DeclarationError(f"{path.name} is not valid TOML ({e})") from None
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise NotFoundError(f"Declaration {path} cannot be read", do="`beejan source add` writes one") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise DeclarationError(f"{path.name} is not valid TOML ({e})") from None
     if raw.get("name", path.stem) != path.stem:
         raise DeclarationError(f"{path.name}: `name` must be the file's name", found=raw["name"], valid=path.stem)
     return parse_source({"name": path.stem, **raw}, path.name)
 
 # %% ../../nbs/03_sources.ipynb #c028
-def load_sources(folder: Path,  # pipelines/sources
-                 ) -> dict[str, Source]:  # name -> declaration, by name
+def load_sources(
+    folder: Path,  # pipelines/sources
+) -> dict[str, Source]:  # name -> declaration, by name
     "Read every declaration in a folder."
     return {p.stem: load_source(p) for p in sorted(Path(folder).glob("*.toml"))}
 
 # %% ../../nbs/03_sources.ipynb #c031
-def source_files(source: Source,  # the declaration
-                 data: Path,  # the data folder that relative paths start from
-                 ) -> list[Path]:  # sorted; empty when nothing is there yet
+def source_files(
+    source: Source,  # the declaration
+    data: Path,  # the data folder that relative paths start from
+) -> list[Path]:  # sorted; empty when nothing is there yet
     "The files a declaration means: one file, a folder's files, or a glob's."
     path = Path(data) / source.path
-    if path.is_dir(): return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    if path.is_file(): return [path]
-    if not any(c in source.path for c in "*?["): return []
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if path.is_file():
+        return [path]
+    if not any(c in source.path for c in "*?["):
+        return []
     anchor = Path(path.anchor)
     pattern = str(path.relative_to(anchor)) if path.is_absolute() else source.path
     base = anchor if path.is_absolute() else Path(data)

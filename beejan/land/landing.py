@@ -24,21 +24,31 @@ from ..core.sources import Source, source_files
 from .readers import READ_SCHEMA, read_records
 
 # %% ../../nbs/18_landing.ipynb #c005
-def file_hash(path: Path,  # any file
-              ) -> str:  # 64 hex digits
+def file_hash(
+    path: Path,  # any file
+) -> str:  # 64 hex digits
     "SHA-256 of a file's bytes, read in blocks."
     try:
-        with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
-    except OSError as e: raise InputError(f"{path.name} cannot be read ({e.strerror})", do="Check the file and its rights") from None
+        with open(path, "rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as e:
+        raise InputError(f"{path.name} cannot be read ({e.strerror})", do="Check the file and its rights") from None
 
 # %% ../../nbs/18_landing.ipynb #c008
-def with_identity(t: ir.Table,  # records as read: fields or raw, and record_no
-                  ) -> ir.Table:
+def with_identity(
+    t: ir.Table,  # records as read: fields or raw, and record_no
+) -> ir.Table:
     "Add record_hash, of fields or raw bytes, and occurrence, from 1 in file order."
-    t = t.mutate(record_hash=ibis.coalesce(_.fields.cast("json").cast("string"), _.raw.cast("string"), "").hexdigest("md5"))
+    t = t.mutate(
+        record_hash=ibis.coalesce(_.fields.cast("json").cast("string"), _.raw.cast("string"), "").hexdigest("md5")
+    )
     repeated = t.group_by("record_hash").having(_.count() > 1).agg().record_hash
     order = ibis.row_number().over(group_by="record_hash", order_by="record_no")
-    again = t.select("record_hash", "record_no").semi_join(repeated.as_table(), "record_hash").select(record_no=_.record_no, nth=order + 1)
+    again = (
+        t.select("record_hash", "record_no")
+        .semi_join(repeated.as_table(), "record_hash")
+        .select(record_no=_.record_no, nth=order + 1)
+    )
     return t.left_join(again, "record_no").mutate(occurrence=_.nth.fill_null(1)).drop("nth", "record_no_right")
 
 # %% ../../nbs/18_landing.ipynb #c012
@@ -56,33 +66,59 @@ class Landed:
     vanished: int = 0  # records of an earlier version that are gone
 
     def __str__(self) -> str:
-        if self.change in ("same", "busy"): return f"{self.path}: {'held already' if self.change == 'same' else 'still being written, waits'}"
+        if self.change in ("same", "busy"):
+            return f"{self.path}: {'held already' if self.change == 'same' else 'still being written, waits'}"
         gone = f", {self.vanished} of the earlier version are gone" if self.vanished else ""
-        return f"{self.path}: {self.change}, {self.received} records, {self.landed} landed, {self.faults} unreadable{gone}"
+        return (
+            f"{self.path}: {self.change}, {self.received} records, {self.landed} landed, {self.faults} unreadable{gone}"
+        )
 
 # %% ../../nbs/18_landing.ipynb #c015
-def _stage(con: Backend, source: Source, path: Path, earlier: ir.Table) -> ir.Table:
+def _stage(con: Backend, source: Source, path: Path) -> None:
     batches = pa.RecordBatchReader.from_batches(READ_SCHEMA, read_records(path, source.format))
     con.con.register("beejan_batches", batches)
     con.raw_sql("CREATE OR REPLACE TEMP TABLE beejan_read AS FROM beejan_batches")
     con.con.unregister("beejan_batches")
     con.create_table("beejan_stage", with_identity(con.table("beejan_read")), temp=True, overwrite=True)
     con.drop_table("beejan_read")
-    stage = con.table("beejan_stage")
-    return stage.anti_join(earlier, ["record_hash", "occurrence"])
 
 # %% ../../nbs/18_landing.ipynb #c016
-def _earlier(con: Backend, source: str, path: str) -> ir.Table:
-    batches = table(con, "raw.batch").filter(_.source == source, _.path == path).batch_id
-    keys = [table(con, f"raw.{t}").filter(_.batch_id.isin(batches)).select("record_hash", "occurrence") for t in ("record", "fault")]
-    return ibis.union(*keys)
+_EARLIER = """
+CREATE OR REPLACE TEMP TABLE beejan_earlier AS
+WITH mine AS (SELECT batch_id FROM lake.raw.batch WHERE source = $source AND path = $path)
+SELECT record_hash, occurrence FROM lake.raw.record WHERE batch_id IN (FROM mine)
+UNION ALL SELECT record_hash, occurrence FROM lake.raw.fault WHERE batch_id IN (FROM mine)
+"""
+_FRESH = """
+CREATE OR REPLACE TEMP TABLE beejan_fresh AS
+FROM beejan_stage ANTI JOIN beejan_earlier USING (record_hash, occurrence)
+"""
+_COUNTS = """
+SELECT (SELECT count(*) FROM beejan_stage), (SELECT count(*) FROM beejan_earlier),
+       (SELECT count(*) FROM beejan_fresh WHERE fault IS NULL),
+       (SELECT count(*) FROM beejan_fresh WHERE fault IS NOT NULL),
+       (SELECT count(*) FROM beejan_earlier ANTI JOIN beejan_stage USING (record_hash, occurrence))
+"""
+
+
+def _compare(con: Backend, source: str, name: str) -> Landed:
+    con.raw_sql(_EARLIER, parameters={"source": source, "path": name})
+    con.raw_sql(_FRESH)
+    received, held, landed, faults, vanished = con.raw_sql(_COUNTS).fetchone()
+    change = "new" if not held else "changed" if vanished else "grew"
+    return Landed(source, name, change, received, landed, faults, received - landed - faults, vanished)
 
 # %% ../../nbs/18_landing.ipynb #c018
 def _write(con: Backend, fresh: ir.Table, facts: dict[str, object]) -> int:
     seq = int(table(con, "raw.batch").batch_seq.max().fill_null(0).execute()) + 1
     now = ibis.now().cast("timestamp('UTC')")
-    rows = fresh.mutate(source=ibis.literal(facts["source"]), batch_id=ibis.literal(facts["batch_id"]), batch_seq=ibis.literal(seq),
-                        arrived_at=now, parser_version=ibis.literal(facts["parser_version"]))
+    rows = fresh.mutate(
+        source=ibis.literal(facts["source"]),
+        batch_id=ibis.literal(facts["batch_id"]),
+        batch_seq=ibis.literal(seq),
+        arrived_at=now,
+        parser_version=ibis.literal(facts["parser_version"]),
+    )
     append(con, "raw.record", rows.filter(_.fault.isnull()))
     append(con, "raw.fault", rows.filter(_.fault.notnull()))
     one = ibis.memtable({k: [v] for k, v in facts.items()} | {"batch_seq": [seq]})
@@ -90,37 +126,36 @@ def _write(con: Backend, fresh: ir.Table, facts: dict[str, object]) -> int:
     return seq
 
 # %% ../../nbs/18_landing.ipynb #c019
-def land_file(lake: Lake,  # where to
-              con: Backend,  # a writer
-              source: Source,  # the declaration
-              path: Path,  # the file
-              name: str,  # the file's name as kept, from the data folder
-              ) -> Landed:
+def land_file(
+    lake: Lake,  # where to
+    con: Backend,  # a writer
+    source: Source,  # the declaration
+    path: Path,  # the file
+    name: str,  # the file's name as kept, from the data folder
+) -> Landed:
     "Land one file: new records only, in one transaction. Raises InputError if it cannot be opened."
     before, digest = path.stat(), file_hash(path)
-    held = table(con, "raw.batch").filter(_.source == source.name, _.file_hash == digest)
-    if held.count().execute(): return Landed(source.name, name, "same")
-    earlier = con.create_table("beejan_earlier", _earlier(con, source.name, name), temp=True, overwrite=True)
-    fresh = _stage(con, source, path, earlier)
-    if (path.stat().st_size, path.stat().st_mtime_ns) != (before.st_size, before.st_mtime_ns): return Landed(source.name, name, "busy")
-    stage = con.table("beejan_stage")
-    counts = fresh.agg(landed=_.fault.isnull().sum(), faults=_.fault.notnull().sum()).execute().fillna(0).astype(int).iloc[0]
-    received, held_before = int(stage.count().execute()), int(earlier.count().execute())
-    vanished = int(earlier.anti_join(stage, ["record_hash", "occurrence"]).count().execute())
-    done = Landed(source.name, name, "new" if not held_before else "changed" if vanished else "grew", received, int(counts.landed),
-                  int(counts.faults), received - int(counts.landed) - int(counts.faults), vanished)
+    held = "SELECT count(*) FROM lake.raw.batch WHERE source = $s AND file_hash = $h"
+    if con.raw_sql(held, parameters={"s": source.name, "h": digest}).fetchone()[0]:
+        return Landed(source.name, name, "same")
+    _stage(con, source, path)
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return Landed(source.name, name, "busy")
+    done = _compare(con, source.name, name)
     batch = hashlib.md5(f"{source.name}\0{name}\0{digest}".encode(), usedforsecurity=False).hexdigest()
-    facts = {**vars(done), "batch_id": batch, "file_hash": digest, "bytes": before.st_size, "parser_version": version("beejan")}
-    commit(lake, con, lambda c: _write(c, fresh, facts), f"land {name}")
+    facts = {"batch_id": batch, "file_hash": digest, "bytes": before.st_size, "parser_version": version("beejan")}
+    commit(lake, con, lambda c: _write(c, c.table("beejan_fresh"), vars(done) | facts), f"land {name}")
     return done
 
 # %% ../../nbs/18_landing.ipynb #c025
-def land_source(lake: Lake,  # where to
-                con: Backend,  # a writer
-                source: Source,  # the declaration
-                data: Path,  # the data folder that the declaration's path starts from
-                progress: Callable[[Landed], None] = lambda landed: None,  # told after each file
-                ) -> tuple[list[Landed], list[str]]:  # what landed, what could not be opened
+def land_source(
+    lake: Lake,  # where to
+    con: Backend,  # a writer
+    source: Source,  # the declaration
+    data: Path,  # the data folder that the declaration's path starts from
+    progress: Callable[[Landed], None] = lambda landed: None,  # told after each file
+) -> tuple[list[Landed], list[str]]:  # what landed, what could not be opened
     "Land every file of a source that has something new."
     done, problems = [], []
     for path in source_files(source, data):
@@ -128,5 +163,6 @@ def land_source(lake: Lake,  # where to
         try:
             done.append(land_file(lake, con, source, path, name))
             progress(done[-1])
-        except InputError as e: problems.append(f"{source.name}: {e}")
+        except InputError as e:
+            problems.append(f"{source.name}: {e}")
     return done, problems

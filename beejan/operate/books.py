@@ -17,16 +17,20 @@ from ..core.lake import table
 ENDS = ("loaded", "duplicate", "quarantined", "rejected")
 
 # %% ../../nbs/61_books.ipynb #c006
-def books(batch: ir.Table,  # raw.batch
-          watermark: ir.Table,  # curated.watermark: the batches that were transformed
-          outcome: ir.Table,  # curated.outcome: one row per record received
-          by: str = "source",  # or batch_id
-          ) -> ir.Table:  # one row per source: received, the ends, waiting, balanced
+def books(
+    batch: ir.Table,  # raw.batch
+    watermark: ir.Table,  # curated.watermark: the batches that were transformed
+    outcome: ir.Table,  # curated.outcome: one row per record received
+    by: str = "source",  # or batch_id
+) -> ir.Table:  # one row per source: received, the ends, waiting, balanced
     "The books, one row per source or batch. Corrections of quarantined records are not received again."
     batch = batch.filter(_.change != "correction")
     todo = ~batch.batch_id.isin(watermark.batch_id)
-    left = batch.group_by(by).agg(received=_.received.sum(), already=_.already.sum(),
-                                  waiting=ibis.coalesce((_.landed + _.faults).sum(where=todo), 0))
+    left = batch.group_by(by).agg(
+        received=_.received.sum(),
+        already=_.already.sum(),
+        waiting=ibis.coalesce((_.landed + _.faults).sum(where=todo), 0),
+    )
     ends = outcome.group_by(by).agg(**{e: (_.outcome == e).sum() for e in ENDS})
     t = left.left_join(ends, by).drop(f"{by}_right")
     t = t.mutate(**{e: ibis.coalesce(t[e], 0) for e in ENDS}).mutate(duplicate=_.duplicate + _.already)
@@ -34,8 +38,9 @@ def books(batch: ir.Table,  # raw.batch
     return t.mutate(balanced=_.received == _.loaded + _.duplicate + _.quarantined + _.rejected + _.waiting)
 
 # %% ../../nbs/61_books.ipynb #c012
-def lake_books(con: Backend,  # a reader
-               by: str = "source",  # or batch_id
-               ) -> ir.Table:
+def lake_books(
+    con: Backend,  # a reader
+    by: str = "source",  # or batch_id
+) -> ir.Table:
     "The books of a lake."
     return books(*(table(con, n) for n in ("raw.batch", "curated.watermark", "curated.outcome")), by=by).order_by(by)

@@ -31,8 +31,9 @@ class Bound:
     hit: Callable[[ir.Table], ir.BooleanValue]  # which contacts count
 
 # %% ../../nbs/65_quality.ipynb #c006
-def flagged(flag: str,  # a data-quality flag
-            ) -> Callable[[ir.Table], ir.BooleanValue]:
+def flagged(
+    flag: str,  # a data-quality flag
+) -> Callable[[ir.Table], ir.BooleanValue]:
     "Contacts that carry a flag."
     return lambda t: t.dq_flags.contains(flag)
 
@@ -48,49 +49,102 @@ BOUNDS = (
 )
 
 # %% ../../nbs/65_quality.ipynb #c007
-def measure_bounds(contact: ir.Table,  # curated.contact
-                   ) -> ir.Table:  # name, scope, value, bound, n, status, words: one row per bound and source, in one pass
+def measure_bounds(
+    contact: ir.Table,  # curated.contact
+) -> ir.Table:  # name, scope, value, bound, n, status, words: one row per bound and source, in one pass
     "Every bound for every source."
     wide = contact.group_by("source").agg(n=_.count(), **{b.name: b.hit(contact).mean() for b in BOUNDS})
-    rows = [wide.select(name=ibis.literal(b.name), scope="source", value=ibis.coalesce(wide[b.name], 0.0), bound=ibis.literal(b.most),
-                        n="n", words=ibis.literal(b.words)) for b in BOUNDS]
+    rows = [
+        wide.select(
+            name=ibis.literal(b.name),
+            scope="source",
+            value=ibis.coalesce(wide[b.name], 0.0),
+            bound=ibis.literal(b.most),
+            n="n",
+            words=ibis.literal(b.words),
+        )
+        for b in BOUNDS
+    ]
     return ibis.union(*rows).mutate(status=ibis.ifelse(_.value > _.bound, "missed", "ok"))
 
 # %% ../../nbs/65_quality.ipynb #c011
-CONTRACTS = ("raw.batch", "raw.record", "curated.contact", "curated.case", "curated.customer", "curated.duplicate_link", "curated.quarantine",
-             "curated.outcome")
+CONTRACTS = (
+    "raw.batch",
+    "raw.record",
+    "curated.contact",
+    "curated.case",
+    "curated.customer",
+    "curated.duplicate_link",
+    "curated.quarantine",
+    "curated.outcome",
+)
 
 # %% ../../nbs/65_quality.ipynb #c012
-def check_contract(name: str,  # a table of the schema
-                   t: ir.Table,  # its rows
-                   ) -> dict[str, object]:  # name, scope, value, bound, n, status, words
+def check_contract(
+    name: str,  # a table of the schema
+    t: ir.Table,  # its rows
+) -> dict[str, object]:  # name, scope, value, bound, n, status, words
     "Whether a table keeps its contract."
     words, status, n = "keeps its contract", "ok", int(t.count().execute())
-    try: contract(name).validate(t, lazy=True) if n else None  # pandera finds nulls in an empty table
-    except SchemaErrors as e: words, status = f"{name}: {e.failure_cases.check.iloc[0]} on {e.failure_cases.column.iloc[0]}", "broken"
-    except SchemaError as e: words, status = f"{name}: {str(e).splitlines()[0]}", "broken"
-    return {"name": "contract", "scope": name, "value": float(status == "broken"), "bound": 0.0, "n": n, "status": status, "words": words}
+    try:
+        contract(name).validate(t, lazy=True) if n else None  # pandera finds nulls in an empty table
+    except SchemaErrors as e:
+        words, status = f"{name}: {e.failure_cases.check.iloc[0]} on {e.failure_cases.column.iloc[0]}", "broken"
+    except SchemaError as e:
+        words, status = f"{name}: {str(e).splitlines()[0]}", "broken"
+    return {
+        "name": "contract",
+        "scope": name,
+        "value": float(status == "broken"),
+        "bound": 0.0,
+        "n": n,
+        "status": status,
+        "words": words,
+    }
 
 # %% ../../nbs/65_quality.ipynb #c015
-def check_links(con: Backend,  # a reader
-                ) -> list[dict[str, object]]:
+def check_links(
+    con: Backend,  # a reader
+) -> list[dict[str, object]]:
     "Whether duplicate links and outcomes point at contacts that exist."
     contact = table(con, "curated.contact")
-    pairs = [("curated.duplicate_link", "contact_id"), ("curated.duplicate_link", "first_contact_id"), ("curated.outcome", "contact_id")]
+    pairs = [
+        ("curated.duplicate_link", "contact_id"),
+        ("curated.duplicate_link", "first_contact_id"),
+        ("curated.outcome", "contact_id"),
+    ]
     out = []
     for name, column in pairs:
         t = table(con, name).filter(_[column].notnull())
         lost = int(t.anti_join(contact, t[column] == contact.contact_id).count().execute())
-        out.append({"name": "points_at_contact", "scope": f"{name}.{column}", "value": float(lost), "bound": 0.0, "n": int(t.count().execute()),
-                    "status": "broken" if lost else "ok", "words": f"{lost} of {name}.{column} point at no contact"})
+        out.append(
+            {
+                "name": "points_at_contact",
+                "scope": f"{name}.{column}",
+                "value": float(lost),
+                "bound": 0.0,
+                "n": int(t.count().execute()),
+                "status": "broken" if lost else "ok",
+                "words": f"{lost} of {name}.{column} point at no contact",
+            }
+        )
     return out
 
 # %% ../../nbs/65_quality.ipynb #c017
-COLUMNS = {"name": "string", "scope": "string", "status": "string", "value": "float64", "bound": "float64", "n": "int64", "words": "string"}
+COLUMNS = {
+    "name": "string",
+    "scope": "string",
+    "status": "string",
+    "value": "float64",
+    "bound": "float64",
+    "n": "int64",
+    "words": "string",
+}
 
 
-def check_quality(lake: Lake,  # where
-                  ) -> pd.DataFrame:  # one row per check
+def check_quality(
+    lake: Lake,  # where
+) -> pd.DataFrame:  # one row per check
     "Check contracts, links and bounds; write `mart.quality`."
     con = reader(lake)
     rows = [check_contract(name, table(con, name)) for name in CONTRACTS] + check_links(con)

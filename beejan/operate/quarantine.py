@@ -6,6 +6,7 @@
 __all__ = ['FIX_ACTIONS', 'quarantine_table', 'quarantine_records', 'checked_fix', 'add_fix', 'reread', 'mended', 'replay']
 
 # %% ../../nbs/64_quarantine.ipynb #c002
+import codecs
 import hashlib
 import re
 import tempfile
@@ -30,79 +31,108 @@ from ..land.landing import with_identity
 from ..land.readers import READ_SCHEMA, read_records
 
 # %% ../../nbs/64_quarantine.ipynb #c005
-def quarantine_table(con: Backend,  # a reader
-                     status: str = "open",  # open, fixed or discarded
-                     ) -> ir.Table:  # source, stage, reason, detail, n, first_seen, last_seen
+def quarantine_table(
+    con: Backend,  # a reader
+    status: str = "open",  # open, fixed or discarded
+) -> ir.Table:  # source, stage, reason, detail, n, first_seen, last_seen
     "What stands in quarantine, by source and reason, the most first."
     q = table(con, "curated.quarantine").filter(_.status == status)
-    t = q.group_by("source", "stage", "reason").agg(n=_.count(), detail=_.detail.min(), first_seen=_.first_seen.min(), last_seen=_.last_seen.max())
+    t = q.group_by("source", "stage", "reason").agg(
+        n=_.count(), detail=_.detail.min(), first_seen=_.first_seen.min(), last_seen=_.last_seen.max()
+    )
     return t.order_by(ibis.desc("n"), "source", "reason")
 
 # %% ../../nbs/64_quarantine.ipynb #c006
-def quarantine_records(con: Backend,  # a reader
-                       source: str = "",  # of one source; empty = all
-                       reason: str = "",  # of one reason; empty = all
-                       ) -> ir.Table:  # the pointer, the words, and what was received
-    "Open records with what was received: fields, or the bytes as text. Holds customers' words: for the terminal, never for a log."
+def quarantine_records(
+    con: Backend,  # a reader
+    source: str = "",  # of one source; empty = all
+    reason: str = "",  # of one reason; empty = all
+) -> ir.Table:  # the pointer, the words, and what was received
+    "Open records with the fields or bytes as received. Customers' words: for the terminal, never for a log."
     q = table(con, "curated.quarantine").filter(_.status == "open")
-    if source: q = q.filter(_.source == source)
-    if reason: q = q.filter(_.reason == reason)
+    if source:
+        q = q.filter(_.source == source)
+    if reason:
+        q = q.filter(_.reason == reason)
     q = q.select("source", "reason", "detail", "batch_id", "record_no", "line")
     files = table(con, "raw.batch").select("batch_id", "path")
     fields = table(con, "raw.record").select("batch_id", "record_no", as_fields=_.fields.cast("json").cast("string"))
     raw = table(con, "raw.fault").select("batch_id", "record_no", as_bytes=_.raw.cast("string"))
     t = q.join(files, "batch_id").left_join(fields, ["batch_id", "record_no"]).drop("batch_id_right", "record_no_right")
-    t = t.left_join(raw, ["batch_id", "record_no"]).mutate(received=ibis.coalesce(_.as_fields, _.as_bytes).substr(0, 500))
-    return t.select("source", "path", "line", "record_no", "reason", "detail", "received").order_by("source", "path", "record_no")
+    t = t.left_join(raw, ["batch_id", "record_no"]).mutate(
+        received=ibis.coalesce(_.as_fields, _.as_bytes).substr(0, 500)
+    )
+    return t.select("source", "path", "line", "record_no", "reason", "detail", "received").order_by(
+        "source", "path", "record_no"
+    )
 
 # %% ../../nbs/64_quarantine.ipynb #c008
 FIX_ACTIONS = ("set", "replace", "decode", "discard")
 
 # %% ../../nbs/64_quarantine.ipynb #c009
-def checked_fix(source: str,  # feed it applies to
-                reason: str,  # reason code it applies to
-                action: str,  # set, replace, decode or discard
-                field: str | None = None,  # source column that set and replace change; replace without it changes the bytes
-                pattern: str | None = None,  # replace: regular expression; decode: codec
-                value: str | None = None,  # set, replace: new value; discard: why
-                note: str | None = None,  # who asked for it, and why
-                ) -> dict[str, Any]:  # a row of raw.fix, but for made_at
+def checked_fix(
+    source: str,  # feed it applies to
+    reason: str,  # reason code it applies to
+    action: str,  # set, replace, decode or discard
+    field: str | None = None,  # source column that set and replace change; replace without it changes the bytes
+    pattern: str | None = None,  # replace: regular expression; decode: codec
+    value: str | None = None,  # set, replace: new value; discard: why
+    note: str | None = None,  # who asked for it, and why
+) -> dict[str, Any]:  # a row of raw.fix, but for made_at
     "A fix that makes sense, with its id. Raises InputError."
-    if action not in FIX_ACTIONS: raise InputError("Fix action", found=action, valid=FIX_ACTIONS)
-    needs = {"set": ("field", field), "replace": ("pattern", pattern), "decode": ("pattern", pattern), "discard": ("value", value)}[action]
-    if not needs[1]: raise InputError(f"A fix that does `{action}` needs --{needs[0]}")
-    if action in ("set", "replace") and value is None: raise InputError(f"A fix that does `{action}` needs --value")
-    try: re.compile(pattern or "") if action == "replace" else "".encode(pattern or "utf-8") if action == "decode" else None
-    except (re.error, LookupError) as e: raise InputError(f"--pattern is wrong ({e})", found=pattern, valid="a regular expression, or a codec to decode with") from None
+    if action not in FIX_ACTIONS:
+        raise InputError("Fix action", found=action, valid=FIX_ACTIONS)
+    needed = "field" if action == "set" else "value" if action == "discard" else "pattern"
+    if not {"field": field, "pattern": pattern, "value": value}[needed]:
+        raise InputError(f"A fix that does `{action}` needs --{needed}")
+    if action in ("set", "replace") and value is None:
+        raise InputError(f"A fix that does `{action}` needs --value")
+    try:
+        re.compile(pattern or "") if action == "replace" else codecs.lookup(pattern or "utf-8")
+    except (re.error, LookupError) as e:
+        valid = "a regular expression, or a codec to decode with"
+        raise InputError(f"--pattern is wrong ({e})", found=pattern, valid=valid) from None
     facts = {"source": source, "reason": reason, "action": action, "field": field, "pattern": pattern, "value": value}
     fix_id = hashlib.md5(repr(sorted(facts.items())).encode(), usedforsecurity=False).hexdigest()[:12]
     return {"fix_id": fix_id, **facts, "note": note}
 
 # %% ../../nbs/64_quarantine.ipynb #c011
-def add_fix(lake: Lake,  # where to keep it
-            fix: Mapping[str, Any],  # from checked_fix
-            ) -> str:  # its id
+def add_fix(
+    lake: Lake,  # where to keep it
+    fix: Mapping[str, Any],  # from checked_fix
+) -> str:  # its id
     "Keep a fix; the same fix twice is one."
     con = writer(lake)
-    rows = con.create_table("beejan_fix", ibis.memtable([{**fix, "made_at": datetime.now(UTC)}], schema=table(con, "raw.fix").schema()), temp=True, overwrite=True)
+    rows = con.create_table(
+        "beejan_fix",
+        ibis.memtable([{**fix, "made_at": datetime.now(UTC)}], schema=table(con, "raw.fix").schema()),
+        temp=True,
+        overwrite=True,
+    )
     commit(lake, con, lambda c: replace_rows(c, "raw.fix", rows), f"fix {fix['fix_id']}")
     con.disconnect()
     return str(fix["fix_id"])
 
 # %% ../../nbs/64_quarantine.ipynb #c014
-def reread(raw: bytes,  # one record as received
-           fmt: Format,  # how its source is written
-           columns: list[str],  # the source's columns, from a record that could be read
-           fixes: list[Mapping[str, Any]],  # that apply
-           ) -> dict[str, str | None] | None:  # its fields, or None if it still cannot be read
+def reread(
+    raw: bytes,  # one record as received
+    fmt: Format,  # how its source is written
+    columns: list[str],  # the source's columns, from a record that could be read
+    fixes: list[Mapping[str, Any]],  # that apply
+) -> dict[str, str | None] | None:  # its fields, or None if it still cannot be read
     "Read a faulty record again after its fixes."
     for f in fixes:
-        if f["action"] == "decode": fmt = fmt.model_copy(update={"encoding": f["pattern"]})
-    try: text = raw.decode(fmt.encoding)
-    except UnicodeDecodeError: return None
+        if f["action"] == "decode":
+            fmt = fmt.model_copy(update={"encoding": f["pattern"]})
+    try:
+        text = raw.decode(fmt.encoding)
+    except UnicodeDecodeError:
+        return None
     for f in fixes:
-        if f["action"] == "replace" and not f["field"]: text = re.sub(f["pattern"], f["value"], text)
-    if fmt.kind in ("csv", "jsonl", "log"): fmt = fmt.model_copy(update={"header": False, "columns": columns, "skip": 0})
+        if f["action"] == "replace" and not f["field"]:
+            text = re.sub(f["pattern"], f["value"], text)
+    if fmt.kind in ("csv", "jsonl", "log"):
+        fmt = fmt.model_copy(update={"header": False, "columns": columns, "skip": 0})
     with tempfile.TemporaryDirectory() as d:
         path = Path(d) / "record"
         path.write_text(text.strip("\r\n") + "\n", encoding=fmt.encoding)
@@ -112,41 +142,68 @@ def reread(raw: bytes,  # one record as received
 # %% ../../nbs/64_quarantine.ipynb #c016
 def _faults_again(con: Backend, source: Source, fixes: list[Mapping[str, Any]], todo: ir.Table) -> ir.Table | None:
     faults = table(con, "raw.fault").filter(_.source == source.name).semi_join(todo, ["batch_id", "record_no"])
-    sample = table(con, "raw.record").filter(_.source == source.name).select(k=_.fields.keys()).limit(1).to_pyarrow().to_pylist()
+    sample = (
+        table(con, "raw.record")
+        .filter(_.source == source.name)
+        .select(k=_.fields.keys())
+        .limit(1)
+        .to_pyarrow()
+        .to_pylist()
+    )
     columns = sample[0]["k"] if sample else source.format.columns
     out = []
     for row in faults.select("batch_id", "record_no", "fault", "raw").to_pyarrow().to_pylist():
         mine = [f for f in fixes if f["reason"] == row["fault"] and f["action"] in ("decode", "replace")]
         fields = reread(row["raw"], source.format, columns, mine) if mine and row["raw"] else None
-        if fields: out.append({"batch_id": row["batch_id"], "record_no": row["record_no"], "fields": list(fields.items())})
-    kind = pa.schema([("batch_id", pa.string()), ("record_no", pa.int64()), ("fields", pa.map_(pa.string(), pa.string()))])
+        if fields:
+            out.append({"batch_id": row["batch_id"], "record_no": row["record_no"], "fields": list(fields.items())})
+    kind = pa.schema(
+        [("batch_id", pa.string()), ("record_no", pa.int64()), ("fields", pa.map_(pa.string(), pa.string()))]
+    )
     return con.create_table("beejan_again", pa.Table.from_pylist(out, kind), temp=True, overwrite=True) if out else None
 
 # %% ../../nbs/64_quarantine.ipynb #c018
-def mended(records: ir.Table,  # raw.record rows with their reason
-           fixes: list[Mapping[str, Any]],  # set and replace
-           ) -> ir.Table:
+def mended(
+    records: ir.Table,  # raw.record rows with their reason
+    fixes: list[Mapping[str, Any]],  # set and replace
+) -> ir.Table:
     "Apply field fixes to the records of their reason."
     for f in fixes:
-        if not f["field"] or f["action"] not in ("set", "replace"): continue
-        value = ibis.literal(f["value"]) if f["action"] == "set" else records.fields.get(f["field"]).re_replace(f["pattern"], f["value"])
+        if not f["field"] or f["action"] not in ("set", "replace"):
+            continue
+        value = (
+            ibis.literal(f["value"])
+            if f["action"] == "set"
+            else records.fields.get(f["field"]).re_replace(f["pattern"], f["value"])
+        )
         changed = records.fields + ibis.map(ibis.array([f["field"]]), ibis.array([value]))
         records = records.mutate(fields=ibis.ifelse(records.reason == f["reason"], changed, records.fields))
     return records
 
 # %% ../../nbs/64_quarantine.ipynb #c021
 def _candidates(con: Backend, source: Source, fixes: list[Mapping[str, Any]]) -> ir.Table:
-    waiting = table(con, "raw.record").filter(_.corrects_batch.notnull()).select(batch_id="corrects_batch", record_no="corrects_record")
-    q = table(con, "curated.quarantine").filter(_.status == "open", _.source == source.name).anti_join(waiting, ["batch_id", "record_no"])
+    waiting = (
+        table(con, "raw.record")
+        .filter(_.corrects_batch.notnull())
+        .select(batch_id="corrects_batch", record_no="corrects_record")
+    )
+    q = (
+        table(con, "curated.quarantine")
+        .filter(_.status == "open", _.source == source.name)
+        .anti_join(waiting, ["batch_id", "record_no"])
+    )
     todo = q.select("batch_id", "record_no", "reason")
     rows = table(con, "raw.record").join(todo, ["batch_id", "record_no"])
     parts = [mended(rows, fixes).select("batch_id", "record_no", "fields", repair=ibis.null("string"))]
     again = _faults_again(con, source, fixes, todo)
-    if again is not None: parts.append(again.mutate(repair=ibis.literal("mended")).select("batch_id", "record_no", "fields", "repair"))
+    if again is not None:
+        parts.append(again.mutate(repair=ibis.literal("mended")).select("batch_id", "record_no", "fields", "repair"))
     dropped = [f["reason"] for f in fixes if f["action"] == "discard"]
     gone = todo.filter(_.reason.isin(dropped)).select("batch_id", "record_no")
     nothing = ibis.literal({}, "map<string, string>")
-    parts = [p.anti_join(gone, ["batch_id", "record_no"]) for p in parts] + [gone.mutate(fields=nothing, repair=ibis.literal("discard"))]
+    parts = [p.anti_join(gone, ["batch_id", "record_no"]) for p in parts] + [
+        gone.mutate(fields=nothing, repair=ibis.literal("discard"))
+    ]
     return con.create_table("beejan_candidates", ibis.union(*parts), temp=True, overwrite=True)
 
 # %% ../../nbs/64_quarantine.ipynb #c022
@@ -154,33 +211,66 @@ def _usable(con: Backend, lake: Lake, source: Source, candidates: ir.Table) -> i
     point = table(con, "raw.batch").select("batch_id", "batch_seq")
     t = candidates.join(point, "batch_id").rename(corrects_batch="batch_id", corrects_record="record_no")
     order = ibis.row_number().over(order_by=["batch_seq", "corrects_record"]) + 1
-    t = t.mutate(record_no=order.cast("int64"), source=ibis.literal(source.name), batch_id=ibis.literal("again"), member=ibis.literal(""),
-                 line=ibis.null("int64"), offset=ibis.null("int64"), raw=ibis.null("binary"), arrived_at=ibis.now().cast("timestamp('UTC')"))
+    t = t.mutate(
+        record_no=order.cast("int64"),
+        source=ibis.literal(source.name),
+        batch_id=ibis.literal("again"),
+        member=ibis.literal(""),
+        line=ibis.null("int64"),
+        offset=ibis.null("int64"),
+        raw=ibis.null("binary"),
+        arrived_at=ibis.now().cast("timestamp('UTC')"),
+    )
     t = con.create_table("beejan_mended", with_identity(t), temp=True, overwrite=True)
-    good = conform(t, source, workspace_key(lake.settings.root), lake.settings.operator.country).filter(_.problem.isnull())
+    good = conform(t, source, workspace_key(lake.settings.root), lake.settings.operator.country).filter(
+        _.problem.isnull()
+    )
     return t.semi_join(good, "record_no")
 
 # %% ../../nbs/64_quarantine.ipynb #c023
 def _land_corrections(con: Backend, source: Source, rows: ir.Table) -> int:
     rows = con.create_table("beejan_corrections", rows.drop("batch_seq", "batch_id"), temp=True, overwrite=True)
     n = int(rows.count().execute())
-    if not n: return 0
+    if not n:
+        return 0
     digest = hashlib.md5("\n".join(sorted(rows.record_hash.execute())).encode(), usedforsecurity=False).hexdigest()
     seq = int(table(con, "raw.batch").batch_seq.max().execute()) + 1
     batch = hashlib.md5(f"{source.name}\0correction\0{seq}\0{digest}".encode(), usedforsecurity=False).hexdigest()
     append(con, "raw.record", rows.mutate(batch_id=ibis.literal(batch), batch_seq=ibis.literal(seq)))
-    facts = {"source": source.name, "batch_id": batch, "batch_seq": seq, "path": "(quarantine)", "file_hash": digest, "bytes": 0, "change": "correction",
-             "received": n, "landed": n, "faults": 0, "already": 0, "vanished": 0, "parser_version": version("beejan"), "arrived_at": datetime.now(UTC)}
+    facts = {
+        "source": source.name,
+        "batch_id": batch,
+        "batch_seq": seq,
+        "path": "(quarantine)",
+        "file_hash": digest,
+        "bytes": 0,
+        "change": "correction",
+        "received": n,
+        "landed": n,
+        "faults": 0,
+        "already": 0,
+        "vanished": 0,
+        "parser_version": version("beejan"),
+        "arrived_at": datetime.now(UTC),
+    }
     append(con, "raw.batch", ibis.memtable([facts], schema=table(con, "raw.batch").schema()))
     return n
 
 # %% ../../nbs/64_quarantine.ipynb #c024
-def replay(lake: Lake,  # where
-           declared: Mapping[str, Source],  # the declarations as they are now
-           ) -> dict[str, int]:  # source -> records corrected or discarded; settled by the next transform
+def replay(
+    lake: Lake,  # where
+    declared: Mapping[str, Source],  # the declarations as they are now
+) -> dict[str, int]:  # source -> records corrected or discarded; settled by the next transform
     "Apply fixes and declarations to what is open in quarantine; land what has become usable as corrections."
     con, done = writer(lake), {}
-    open_in = table(con, "curated.quarantine").filter(_.status == "open").select("source").distinct().source.execute().tolist()
+    open_in = (
+        table(con, "curated.quarantine")
+        .filter(_.status == "open")
+        .select("source")
+        .distinct()
+        .source.execute()
+        .tolist()
+    )
     for name in sorted(set(open_in) & set(declared)):
         fixes = table(con, "raw.fix").filter(_.source == name).order_by("made_at", "fix_id").to_pyarrow().to_pylist()
         rows = _usable(con, lake, declared[name], _candidates(con, declared[name], fixes))

@@ -39,58 +39,79 @@ class Parameter:
     default: Any
     help: str = ""
 
-    def parse(self, text: str,  # as typed after --param NAME=
-              ) -> Any:
+    def parse(
+        self,
+        text: str,  # as typed after --param NAME=
+    ) -> Any:
         "The value of `text`, in the type of the default. Raises InputError."
         kind = type(self.default)
-        if kind is str: return text
-        try: value = ast.literal_eval(text.capitalize() if kind is bool else text)
-        except (ValueError, SyntaxError): value = None
-        if kind is float and type(value) is int: value = float(value)
-        if type(value) is not kind: raise InputError(f"Parameter {self.name} is not of its type", found=text, valid=f"{kind.__name__}, e.g. {self.default!r}")
+        if kind is str:
+            return text
+        try:
+            value = ast.literal_eval(text.capitalize() if kind is bool else text)
+        except (ValueError, SyntaxError):
+            value = None
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise InputError(
+                f"Parameter {self.name} is not of its type", found=text, valid=f"{kind.__name__}, e.g. {self.default!r}"
+            )
         return value
 
 # %% ../../nbs/60_runs.ipynb #c007
-def parameters(notebook: Path,  # a pipeline
-               ) -> dict[str, Parameter]:
+def parameters(
+    notebook: Path,  # a pipeline
+) -> dict[str, Parameter]:
     "What a pipeline declares. Raises RunError unless exactly one cell is tagged `parameters` and holds literals."
     nb = nbformat.read(notebook, as_version=4)
     cells = [c.source for c in nb.cells if "parameters" in c.metadata.get("tags", [])]
-    if len(cells) != 1: raise RunError(f"{notebook.name}: cells tagged `parameters`", found=len(cells), valid="exactly one")
+    if len(cells) != 1:
+        raise RunError(f"{notebook.name}: cells tagged `parameters`", found=len(cells), valid="exactly one")
     lines = cells[0].splitlines()
     out = {}
     for node in ast.parse(cells[0]).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if not isinstance(target, ast.Name): raise RunError(f"{notebook.name}: the parameters cell holds more than `name = literal`")
+        if not isinstance(target, ast.Name):
+            raise RunError(f"{notebook.name}: the parameters cell holds more than `name = literal`")
         comment = lines[node.lineno - 1].partition("#")[2].strip()
         out[target.id] = Parameter(target.id, ast.literal_eval(node.value), comment)  # type: ignore[attr-defined]
     return out
 
 # %% ../../nbs/60_runs.ipynb #c009
-def pipelines(settings: Settings,  # of the workspace
-              ) -> dict[str, Path]:
+def pipelines(
+    settings: Settings,  # of the workspace
+) -> dict[str, Path]:
     "The workspace's pipelines by name."
     return {p.stem: p for p in sorted(settings.folder("pipelines").glob("*.ipynb"))}
 
 # %% ../../nbs/60_runs.ipynb #c010
-def checked_parameters(settings: Settings,  # of the workspace
-                       name: str,  # the pipeline
-                       given: dict[str, str],  # as typed
-                       ) -> dict[str, Any]:
+def checked_parameters(
+    settings: Settings,  # of the workspace
+    name: str,  # the pipeline
+    given: dict[str, str],  # as typed
+) -> dict[str, Any]:
     "The parameters of a run, typed. Raises NotFoundError or InputError for what the pipeline does not take."
     have = pipelines(settings)
-    if name not in have: raise NotFoundError("Pipeline", found=name, valid=have, do=f"Pipelines are the notebooks in {settings.folder('pipelines')}")
+    if name not in have:
+        raise NotFoundError(
+            "Pipeline", found=name, valid=have, do=f"Pipelines are the notebooks in {settings.folder('pipelines')}"
+        )
     declared = parameters(have[name])
     for key in given:
-        if key not in declared: raise InputError(f"Pipeline {name} has no parameter {key}", valid=[f"{p.name}={p.default!r}" for p in declared.values()])
+        if key not in declared:
+            raise InputError(
+                f"Pipeline {name} has no parameter {key}", valid=[f"{p.name}={p.default!r}" for p in declared.values()]
+            )
     return {key: declared[key].parse(text) for key, text in given.items()}
 
 # %% ../../nbs/60_runs.ipynb #c013
 RESULT_TYPE = "application/vnd.beejan.result+json"
 
 # %% ../../nbs/60_runs.ipynb #c014
-def give(**result: Any,  # counts, paths, texts; anything that JSON can hold
-         ) -> None:
+def give(
+    **result: Any,  # counts, paths, texts; anything that JSON can hold
+) -> None:
     "Hand a pipeline's result to the runner, and show it."
     from IPython.display import display
 
@@ -99,8 +120,9 @@ def give(**result: Any,  # counts, paths, texts; anything that JSON can hold
     display({RESULT_TYPE: plain, "text/plain": text}, raw=True)
 
 # %% ../../nbs/60_runs.ipynb #c015
-def result_of(nb: Any,  # an executed notebook
-              ) -> dict[str, Any]:  # empty when it gave none
+def result_of(
+    nb: Any,  # an executed notebook
+) -> dict[str, Any]:  # empty when it gave none
     "The result that an executed pipeline gave."
     found = [o["data"][RESULT_TYPE] for c in nb.cells for o in c.get("outputs", []) if RESULT_TYPE in o.get("data", {})]
     return dict(found[-1]) if found else {}
@@ -137,27 +159,47 @@ def _execute(run: Run, source: Path, target: Path, settings: Settings, out: Text
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # papermill and the kernel client warn about their own internals
-            nb = papermill.execute_notebook(source, target, run.parameters, kernel_name="python3", cwd=settings.root, progress_bar=False,
-                                            stdout_file=out, kernel_manager_class=LocalKernel, shutdown_kernel="immediate")
+            nb = papermill.execute_notebook(
+                source,
+                target,
+                run.parameters,
+                kernel_name="python3",
+                cwd=settings.root,
+                progress_bar=False,
+                stdout_file=out,
+                kernel_manager_class=LocalKernel,
+                shutdown_kernel="immediate",
+            )
         run.result = result_of(nb)
     except PapermillExecutionError as e:
         run.status, run.failing_cell = "failed", e.cell_index + 1
         run.error = e.evalue.splitlines()[0] if e.evalue else e.ename
     finally:
-        for k, v in before.items(): os.environ.pop(k) if v is None else os.environ.__setitem__(k, v)
+        for k, v in before.items():
+            os.environ.pop(k) if v is None else os.environ.__setitem__(k, v)
 
 # %% ../../nbs/60_runs.ipynb #c023
 def _revision(root: Path) -> str | None:
-    done = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or None
 
 # %% ../../nbs/60_runs.ipynb #c024
 def _record(run: Run, lake: Lake, before: int | None) -> None:
     con = writer(lake)
     ended = run.ended_at or run.started_at
-    row = {**vars(run), "parameters": json.dumps(run.parameters), "result": json.dumps(run.result), "try_no": 1,
-           "seconds": (ended - run.started_at).total_seconds(), "git_revision": _revision(lake.settings.root),
-           "beejan_version": version("beejan"), "snapshot_before": before, "snapshot_after": snapshots(con)[-1]["snapshot"]}
+    row = {
+        **vars(run),
+        "parameters": json.dumps(run.parameters),
+        "result": json.dumps(run.result),
+        "try_no": 1,
+        "seconds": (ended - run.started_at).total_seconds(),
+        "git_revision": _revision(lake.settings.root),
+        "beejan_version": version("beejan"),
+        "snapshot_before": before,
+        "snapshot_after": snapshots(con)[-1]["snapshot"],
+    }
     row["artefacts"] = [str(v) for k, v in run.result.items() if k in ("report", "index")]
     rows = ibis.memtable([row], schema=ibis.schema({k: _kind(k) for k in row}))
     commit(lake, con, lambda c: append(c, "ops.run", rows), f"run {run.pipeline} {run.run_id}")
@@ -170,11 +212,12 @@ def _kind(column: str) -> str:
     return str(table_spec("ops.run").schema[column])
 
 # %% ../../nbs/60_runs.ipynb #c025
-def run_pipeline(settings: Settings,  # of the workspace
-                 name: str,  # a notebook in pipelines/
-                 given: dict[str, str] | None = None,  # parameters as typed
-                 out: TextIO = sys.stderr,  # where the notebook's prints go while it runs
-                 ) -> Run:
+def run_pipeline(
+    settings: Settings,  # of the workspace
+    name: str,  # a notebook in pipelines/
+    given: dict[str, str] | None = None,  # parameters as typed
+    out: TextIO = sys.stderr,  # where the notebook's prints go while it runs
+) -> Run:
     "Run a pipeline through Papermill and write its row. Raises RunError with the failing cell."
     params = checked_parameters(settings, name, given or {})
     now, lake = datetime.now(UTC), Lake(settings)
@@ -189,13 +232,17 @@ def run_pipeline(settings: Settings,  # of the workspace
     run.ended_at = datetime.now(UTC)
     _record(run, lake, before)
     if run.status == "failed":
-        raise RunError(f"Pipeline {name} failed in cell {run.failing_cell}: {run.error}", do=f"The executed notebook is {run.notebook}")
+        raise RunError(
+            f"Pipeline {name} failed in cell {run.failing_cell}: {run.error}",
+            do=f"The executed notebook is {run.notebook}",
+        )
     return run
 
 # %% ../../nbs/60_runs.ipynb #c027
-def run_table(settings: Settings,  # of the workspace
-              last: int = 20,  # how many, newest first
-              ) -> list[dict[str, Any]]:
+def run_table(
+    settings: Settings,  # of the workspace
+    last: int = 20,  # how many, newest first
+) -> list[dict[str, Any]]:
     "The latest runs, newest first."
     from beejan.core.lake import reader, table
 
@@ -210,10 +257,12 @@ def workspace() -> Settings:
     return load_settings()
 
 # %% ../../nbs/60_runs.ipynb #c032
-def chosen(have: Mapping[str, Any],  # by name
-           name: str,  # one of them, or empty for all
-           what: str,  # what they are, for the error
-           ) -> dict[str, Any]:
+def chosen(
+    have: Mapping[str, Any],  # by name
+    name: str,  # one of them, or empty for all
+    what: str,  # what they are, for the error
+) -> dict[str, Any]:
     "All of `have`, or the one called `name`. Raises NotFoundError that lists the names."
-    if name and name not in have: raise NotFoundError(what.capitalize(), found=name, valid=have)
+    if name and name not in have:
+        raise NotFoundError(what.capitalize(), found=name, valid=have)
     return {name: have[name]} if name else dict(have)

@@ -22,18 +22,22 @@ def shipped_pipelines() -> Path:  # holds *.ipynb and sources/*.toml
 
 # %% ../../nbs/62_workspace.ipynb #c007
 def _new(source: Path, target: Path) -> bool:
-    if target.exists(): return False
+    if target.exists():
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     return True
 
 # %% ../../nbs/62_workspace.ipynb #c008
-def make_workspace(folder: Path,  # to be made, or to be completed
-                   *, sources: str = "synth_*",  # which of the shipped declarations, a glob
-                   ) -> list[str]:  # what was written, from the folder
+def make_workspace(
+    folder: Path,  # to be made, or to be completed
+    *,
+    sources: str = "synth_*",  # which of the shipped declarations, a glob
+) -> list[str]:  # what was written, from the folder
     "Make a workspace: settings, key, pipelines, example sources. What is there already stays. Raises InputError."
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir(): raise InputError(f"{folder} is a file", valid="a folder, or a name for a new one")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file", valid="a folder, or a name for a new one")
     (folder / "data").mkdir(parents=True, exist_ok=True)
     made = []
     if not (folder / "beejan.toml").exists():
@@ -43,7 +47,8 @@ def make_workspace(folder: Path,  # to be made, or to be completed
     shipped = shipped_pipelines()
     for path in [*sorted(shipped.glob("*.ipynb")), *sorted(shipped.glob(f"sources/{sources}.toml"))]:
         name = Path("pipelines") / path.relative_to(shipped)
-        if _new(path, folder / name): made.append(str(name))
+        if _new(path, folder / name):
+            made.append(str(name))
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text("lake/\nruns/\nreports/\n*.key\n")
     return made

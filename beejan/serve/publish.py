@@ -19,26 +19,33 @@ from ..core.lake import Lake, reader, snapshots, table
 from .reports import daily_report, index_report
 
 # %% ../../nbs/84_publish.ipynb #c005
-def last_day(text: str,  # YYYY-MM-DD, or empty
-             latest: date | None,  # the last day with contacts
-             ) -> date:
+def last_day(
+    text: str,  # YYYY-MM-DD, or empty
+    latest: date | None,  # the last day with contacts
+) -> date:
     "The day a report ends on. Raises InputError on what is no day."
-    try: return date.fromisoformat(text) if text else latest or date.today()
-    except ValueError: raise InputError("Last day of the report", found=text, valid="YYYY-MM-DD, e.g. 2026-01-31") from None
+    try:
+        return date.fromisoformat(text) if text else latest or date.today()
+    except ValueError:
+        raise InputError("Last day of the report", found=text, valid="YYYY-MM-DD, e.g. 2026-01-31") from None
 
 # %% ../../nbs/84_publish.ipynb #c008
-def report_marts(con: Backend,  # a reader at one snapshot
-                 ) -> dict[str, ibis.Table]:  # mart name -> table
+def report_marts(
+    con: Backend,  # a reader at one snapshot
+) -> dict[str, ibis.Table]:  # mart name -> table
     "Everything that a report is made from. Raises NotFoundError when there are no marts yet."
     names = con.list_tables(database=("lake", "mart"))
-    if "rollup_daily" not in names: raise NotFoundError("There are no marts yet", do="Run `beejan run transform` first")
+    if "rollup_daily" not in names:
+        raise NotFoundError("There are no marts yet", do="Run `beejan run transform` first")
     return {n: table(con, f"mart.{n}") for n in names} | {"quarantine": table(con, "curated.quarantine")}
 
 # %% ../../nbs/84_publish.ipynb #c009
-def publish_daily(lake: Lake,  # the workspace's
-                  *, until: str = "",  # last day, YYYY-MM-DD; empty = the last day with contacts
-                  days: int = 14,  # how many days, the last one included
-                  ) -> tuple[Path, Path]:  # the report, the list of all reports
+def publish_daily(
+    lake: Lake,  # the workspace's
+    *,
+    until: str = "",  # last day, YYYY-MM-DD; empty = the last day with contacts
+    days: int = 14,  # how many days, the last one included
+) -> tuple[Path, Path]:  # the report, the list of all reports
     "Render the daily report and the list of reports. Raises InputError or NotFoundError."
     settings, now = lake.settings, reader(lake)
     snapshot = snapshots(now)[-1]["snapshot"]
@@ -49,7 +56,16 @@ def publish_daily(lake: Lake,  # the workspace's
     day, folder = last_day(until, latest["day"]), settings.folder("reports")
     folder.mkdir(parents=True, exist_ok=True)
     zone, operator = settings.operator.time_zone, settings.operator.name
-    report = daily_report(marts, until=day, days=days, out=folder / f"daily-{day}-{days}d.html", snapshot=snapshot,
-                          run_id=os.environ.get("BEEJAN_RUN", ""), data_until=latest["at"], zone=zone, operator=operator)
+    report = daily_report(
+        marts,
+        until=day,
+        days=days,
+        out=folder / f"daily-{day}-{days}d.html",
+        snapshot=snapshot,
+        run_id=os.environ.get("BEEJAN_RUN", ""),
+        data_until=latest["at"],
+        zone=zone,
+        operator=operator,
+    )
     con.disconnect()
     return report, index_report(folder, zone=zone, operator=operator)
