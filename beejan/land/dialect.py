@@ -168,6 +168,8 @@ _DATUM = re.compile(
 
 def _holds_values(named: list[str], columns: list[list[str]], head: list[str]) -> str:
     "What makes a first line a record, not a header; empty when nothing does."
+    if not named:
+        return "the first line names nothing"
     data = sum(bool(_DATUM.fullmatch(h)) for h in named)
     if data:
         return f"the first line holds values ({data} of its {len(named)} fields are numbers, dates or addresses)"

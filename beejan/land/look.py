@@ -105,12 +105,12 @@ def key_problem(
 
 # %% ../../nbs/15f_look.ipynb #c020
 _CHANNEL_HINTS = {
+    "app": "app, mobile app",
     "social": "tweet, tweets, twitter, facebook, social, whatsapp, telegram, retweet, screen name, hashtags, reviews",
     "sms": "sms, short code, ussd, text message",
     "email": "email, mail, mailbox, inbox",
     "call": "call, calls, caller, ivr, call centre, call center, agent, hotline",
     "letter": "letter, letters",
-    "app": "app, mobile app",
     "web_form": "form, web, portal, narrative, survey, online",
 }
 
@@ -185,7 +185,7 @@ def remarks(
     s, empty = seen.sample, [c.name for c in seen.columns if not c.filled]
     good = s.n_records - s.faults.total()
     size = f"{count_of(s.n_records, 'record')}{'' if s.whole else ' and more'}, {count_of(len(seen.columns), 'column')}"
-    part = f"; the proposal rests on {s.n_kept:,} of them: the first ones, then every twentieth"
+    part = f"; the proposal rests on {s.n_kept:,} of them: the first ones, then every tenth"
     out = [size + (part if s.n_kept < good else "")]
     out += [f"{count_of(n, 'record')} mended while reading: {r.replace('_', ' ')}" for r, n in s.repairs.items()]
     if empty:

@@ -8,6 +8,7 @@ __all__ = ['plain', 'nameless', 'name_score', 'guess_codes', 'Guess', 'guess_fie
 
 # %% ../../nbs/15c_mapping.ipynb #c002
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,9 @@ from .profile import Column
 def plain(
     name: str,  # of a column, or a value
 ) -> str:  # lower case words
-    "A name without case, signs and camel case."
-    spaced = re.sub(r"([a-z\d])([A-Z])", r"\1 \2", name)
+    "A name without case, signs, accents and camel case."
+    bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    spaced = re.sub(r"([a-z\d])([A-Z])", r"\1 \2", bare)
     return re.sub(r"[\W_]+", " ", spaced).strip().lower()
 
 
@@ -84,9 +86,10 @@ _SAID = ("text", "name", "code", "other")
 
 
 def _known(c: Column, field: str) -> float:
-    "The share of the records whose value has a code."
+    "The share of the records whose value has a code; one that only holds a known phrase counts for 0.6."
+    whole = {p for phrases in read_data("sniff/columns.toml")["spellings"][field].values() for p in phrases}
     codes, _ = guess_codes(c.values, field)
-    return sum(n for v, n in c.values if v in codes) / max(1, c.filled)
+    return sum(n * (1.0 if plain(v) in whole else 0.6) for v, n in c.values if v in codes) / max(1, c.filled)
 
 
 def _is_text(c: Column) -> float:

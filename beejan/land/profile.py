@@ -23,7 +23,7 @@ from ..core.sources import NULLS
 
 # %% ../../nbs/15a_profile.ipynb #c005
 CELLS = pa.schema([("pos", pa.int64()), ("column", pa.string()), ("value", pa.string())])
-SPREAD, CELL_LIMIT = 20, 4_000_000
+SPREAD, CELL_LIMIT = 10, 4_000_000
 
 
 @dataclass
@@ -71,7 +71,7 @@ def take_sample(
     batches: Iterable[pa.RecordBatch],  # READ_SCHEMA
     rows: int = 50_000,  # good records kept from the beginning
 ) -> Sample:
-    "Keep the first `rows` records and every twentieth of the next `20 * rows`."
+    "Keep the first `rows` records and every tenth of the next `10 * rows`."
     sample, kept, columns = Sample(CELLS.empty_table(), []), list[pa.Table](), dict[str, None]()
     for batch in batches:
         good = _count_bad(batch, sample)
@@ -122,7 +122,8 @@ _KINDS = {
     "flag": r"^(?i:true|false|yes|no|y|n|t|f|0|1)$",
     "timelike": r"^[\[(]?\p{L}{0,9},?\s?\d{1,4}[-/. ](\d{1,2}|\p{L}{3,9})[-/., ]+\d{1,4}\b.{0,24}$"
     r"|^\p{L}{3,9},? \p{L}{3,9} \d{1,2} \d\d:\d\d.{0,20}$|^\d{8}T\d{4,6}Z?$"
-    r"|^\p{L}{3,9} \d{1,2},? \d{4}.{0,20}$|^\d{1,2}[:.]\d\d([:.]\d\d)?(\.\d+)?\s?(?i:[ap]\.?m\.?)?$",
+    r"|^\p{L}{3,9} \d{1,2},? \d{4}.{0,20}$|^\d\d?\s?(?i:[ap]m)$"
+    r"|^([01]?\d|2[0-4])(:[0-5]\d){1,2}(\.\d+)?\s?(?i:[ap]\.?m\.?)?$",
 }
 
 # %% ../../nbs/15a_profile.ipynb #c019

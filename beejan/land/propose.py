@@ -89,6 +89,11 @@ def _time_parts(seen: Looked, draft: Draft, country: str | None, questions: list
         draft.notes[f"time.formats.{target}"] = words
     draft.notes["time.zone"], asks = zone_words(chosen, country)
     questions += asks
+    known = {c for f in seen.times.values() for c in f.columns}
+    for c in (c for c in seen.columns if c.kind == "timelike" and c.name not in known):
+        questions.append(
+            f"{c.name} looks like a time (like {c.shapes[0][0]}), and no known format reads it. Which one?"
+        )
     if not chosen:
         questions.append("No column holds a time that can be read, so the records will be undated. Is there one?")
 

@@ -114,14 +114,16 @@ def xml_elements(
             "The XML document declares entities, which are never followed", do="Export it without a DOCTYPE"
         )
 
-    parser = expat.ParserCreate()
+    parser, problem = expat.ParserCreate(), ""
     parser.StartElementHandler, parser.EndElementHandler = start, lambda _: open_.pop()
     parser.EntityDeclHandler = entity
     try:
         parser.Parse(data, False)
     except expat.ExpatError as e:
-        if not paths:
-            raise InputError(f"The document is not well-formed XML ({e})", do="Repair it, or export it again") from None
+        problem = str(e)
+    if not paths:
+        do = "Repair it, or export it again"
+        raise InputError(f"The document is not well-formed XML ({problem or 'it has no element'})", do=do) from None
     return paths
 
 # %% ../../nbs/14c_structure.ipynb #c017

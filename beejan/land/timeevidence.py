@@ -26,6 +26,7 @@ from beejan.core.timeformats import (
     ISO_PATTERNS,
     NUMBER_SHAPES,
     candidates,
+    canonical,
     canonical_text,
     carries_zone,
     shape,
@@ -114,22 +115,33 @@ def composed_formats() -> tuple[str, ...]:
     known = [p for p in time_formats() if "%d" in p]
     dates = dict.fromkeys(date_part(p).strip(" ,") for p in known)
     clocks = dict.fromkeys(m.group() for p in known if (m := re.search(r"%[HI].*$", p)) and "z" not in p.lower())
-    joined = [f"{d}{j}{c}" for d in dates for c in clocks for j in (" ", ", ", " at ", " - ")]
+    zoned = [*clocks, *(f"{c} %z" for c in clocks)]
+    joined = [f"{d}{j}{c}" for d in dates for c in zoned for j in (" ", ", ", " at ", " - ")]
     return tuple(p for p in [*joined, *(f"{c} {d}" for d in dates for c in clocks)] if p not in time_formats())
 
 
+def _bones(text: str) -> str:
+    "What is left of a written time or a canonical pattern without its numbers and names."
+    text = re.sub(r" ?%z|(?<=[\d%\w]) ?[+-]\d\d:?(\d\d)?$", "z", text)
+    return re.sub(r"[A-Z]+", "a", re.sub(r"\d+|%[dmyYHIMSf]", "#", re.sub(r"%[abp]", "A", text)))
+
+
 @cache
-def _probe(pattern: str) -> re.Pattern[str]:
-    return re.compile("|".join(map(shape, variants(pattern))))
+def _by_bones() -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for p in composed_formats():
+        out.setdefault(_bones(canonical(p)), []).append(p)
+    return out
 
 
 def _composed_for(texts: list[str]) -> list[str]:
     "The composed formats that some texts can have."
-    found = []
-    for p in composed_formats():
-        if any(_probe(p).fullmatch(canonical_text(t, variants(p))) for t in texts):
-            found.append(p)
-    return found
+    likely = {p for t in texts for p in _by_bones().get(_bones(canonical_text(t, _EXAMPLES)), [])}
+    tried = {p: (re.compile("|".join(map(shape, variants(p)))), variants(p)) for p in composed_formats() if p in likely}
+    return [p for p, (probe, v) in tried.items() if any(probe.fullmatch(canonical_text(t, v)) for t in texts)]
+
+
+_EXAMPLES = ("%a %b %d %Y %I:%M:%S.%f %p %z", "%H:%M")
 
 # %% ../../nbs/15b_timeevidence.ipynb #c018
 def _likely(t: ir.Table) -> list[str]:
