@@ -133,7 +133,9 @@ def init(folder: Path, sources: str, as_json: bool) -> None:
 @json_option
 def synth(folder: Path, contacts: int, days: int, seed: int, start: datetime | None, as_json: bool) -> None:
     "Write synthetic complaints with their ground truth into FOLDER."
-    facts = synthesise(folder, contacts=contacts, days=days, seed=seed, **({"start": start.date()} if start else {}))
+    facts = synthesise(
+        folder, contacts=contacts, days=days, seed=seed, start=start.date() if start else date(2026, 1, 1)
+    )
     show([{"what": k, "value": v} for k, v in facts.items()], as_json, f"Synthetic complaints in {folder}")
 
 # %% ../nbs/90_cli.ipynb #c019
@@ -363,7 +365,11 @@ def schema_command(name: str | None, as_json: bool) -> None:
 )
 def demo(folder: Path, contacts: int, days: int) -> None:
     "Make a workspace with synthetic complaints of four channels, run the main job, and render the report."
-    make_workspace(folder)
+    if "beejan.toml" in make_workspace(folder):
+        path = folder / "beejan.toml"
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("Our operator", "Kòkò Mobile (synthetic)"), encoding="utf-8"
+        )
     data = folder / "data" / "synth"
     if not data.exists():
         click.echo(
