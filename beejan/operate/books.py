@@ -43,4 +43,5 @@ def lake_books(
     by: str = "source",  # or batch_id
 ) -> ir.Table:
     "The books of a lake."
-    return books(*(table(con, n) for n in ("raw.batch", "curated.watermark", "curated.outcome")), by=by).order_by(by)
+    batch, done, outcome = table(con, "raw.batch"), table(con, "curated.watermark"), table(con, "curated.outcome")
+    return books(batch, done, outcome, by).order_by(by)

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,7 @@ def replay(
     for name in sorted(set(open_in) & set(declared)):
         fixes = table(con, "raw.fix").filter(_.source == name).order_by("made_at", "fix_id").to_pyarrow().to_pylist()
         rows = _usable(con, lake, declared[name], _candidates(con, declared[name], fixes))
-        done[name] = commit(lake, con, lambda c, n=name, r=rows: _land_corrections(c, declared[n], r), f"replay {name}")
+        landing = partial(_land_corrections, source=declared[name], rows=rows)
+        done[name] = commit(lake, con, landing, f"replay {name}")
     con.disconnect()
     return done

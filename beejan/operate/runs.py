@@ -75,7 +75,7 @@ def parameters(
         if not isinstance(target, ast.Name):
             raise RunError(f"{notebook.name}: the parameters cell holds more than `name = literal`")
         comment = lines[node.lineno - 1].partition("#")[2].strip()
-        out[target.id] = Parameter(target.id, ast.literal_eval(node.value), comment)  # type: ignore[attr-defined]
+        out[target.id] = Parameter(target.id, ast.literal_eval(node.value), comment)
     return out
 
 # %% ../../nbs/60_runs.ipynb #c009
