@@ -9,7 +9,6 @@ __all__ = ['time_columns', 'pair_up', 'number_orders', 'FileTime', 'find_times',
 import re
 from dataclasses import dataclass
 
-import ibis
 import numpy as np
 import pyarrow as pa
 from ibis import _
@@ -17,7 +16,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ..core.codes import read_data
 from .mapping import name_score, plain
-from .profile import Column, profile, take_sample
+from .profile import Column
 from .timeevidence import TimeEvidence, date_part, time_evidence
 
 # %% ../../nbs/15d_filetimes.ipynb #c005

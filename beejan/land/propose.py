@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytz
 
-from ..core.sources import NULLS, TARGETS, Format, Source, parse_source
+from ..core.sources import NULLS, TARGETS, Source, parse_source
 from .draft import Draft, write_draft
 from .filetimes import FileTime, snowflake_time
 from .look import Looked, count_of, fault_table, guess_channel, key_problem, look, remarks, text_marks
