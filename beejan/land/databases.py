@@ -43,41 +43,48 @@ def _name(name: str) -> str:
     "An SQL identifier, quoted."
     return '"' + name.replace('"', '""') + '"'
 
+# %% ../../nbs/12_databases.ipynb #c007
+def _query(con: sqlite3.Connection, table: str, limit: int) -> tuple[tuple[str, ...], str]:
+    "The columns of a table and a query that never fetches a value longer than `limit`."
+    found = con.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+    tables = {name.casefold(): name for (name,) in found}
+    if table.casefold() not in tables:
+        known = ", ".join([*tables.values()][:8]) or "none"
+        raise sqlite3.DatabaseError(f"it has no table `{table}`; it has {known}")
+    name = tables[table.casefold()]
+    columns = [c for (c,) in con.execute("SELECT name FROM pragma_table_info(?)", (name,))]
+    cut = "CASE WHEN length({0}) > {1} THEN substr({0}, 1, {2}) ELSE {0} END"
+    shown = [cut.format(_name(c), limit, RAW_LIMIT) for c in columns]
+    size = " + ".join(f"coalesce(length({_name(c)}), 0)" for c in columns)
+    return column_names(columns), f"SELECT {', '.join(shown)}, {size} FROM {_name(name)}"
+
 
 def _as_text(v: Any) -> str | None:
     if isinstance(v, bytes):
         return v.hex()
     return v if v is None or isinstance(v, str) else repr(v)
 
-# %% ../../nbs/12_databases.ipynb #c006
-def _query(con: sqlite3.Connection, table: str, limit: int) -> tuple[tuple[str, ...], str]:
-    "The columns of a table and a query that never fetches a value longer than `limit`."
-    tables = [name for (name,) in con.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-    found = next((t for t in tables if t.casefold() == table.casefold()), None)
-    if found is None:
-        raise sqlite3.DatabaseError(f"it has no table `{table}`; it has {', '.join(tables[:8]) or 'none'}")
-    columns = [c for (c,) in con.execute("SELECT name FROM pragma_table_info(?)", (found,))]
-    shown = ", ".join(f"CASE WHEN length({_name(c)}) > {limit} THEN substr({_name(c)}, 1, {RAW_LIMIT}) ELSE {_name(c)} END" for c in columns)
-    size = " + ".join(f"coalesce(length({_name(c)}), 0)" for c in columns)
-    return column_names(columns), f"SELECT {shown}, {size} FROM {_name(found)}"
+# %% ../../nbs/12_databases.ipynb #c009
+def _row(out: Collector, names: tuple[str, ...], values: list[str | None], size: int, limit: int) -> None:
+    "Add one row."
+    text = "\t".join(v or "" for v in values)
+    if fault := "too_long" if size > limit else None if text.isprintable() else wrong_with(text):
+        add_fault(out, fault, text.encode(errors="surrogateescape"))
+    else:
+        add_record(out, names, values)
 
 
-def read_sqlite(path: Path,  # a database on disk
-                fmt: Format,  # `records` = table
-                out: Collector,  # where the records go
-                ) -> Iterator[pa.RecordBatch]:
+def read_sqlite(
+    path: Path,  # a database on disk
+    fmt: Format,  # `records` = table
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read a table of an SQLite file: one record a row."
     try:
         with _opened(path) as con:
             names, query = _query(con, fmt.records, fmt.max_record_bytes)
             for *row, size in con.execute(query):
-                values = [_as_text(v) for v in row]
-                text = "\t".join(v or "" for v in values)
-                fault = "too_long" if size > fmt.max_record_bytes else wrong_with(text) if not text.isprintable() else None
-                if fault:
-                    add_fault(out, fault, text.encode(errors="surrogateescape"))
-                else:
-                    add_record(out, names, values)
+                _row(out, names, [_as_text(v) for v in row], size, fmt.max_record_bytes)
                 yield from hand_on(out)
     except sqlite3.Error as e:
         add_fault(out, "bad_database", b"", detail=f"The database cannot be read: {e}")

@@ -164,14 +164,8 @@ class _Page:
     def raw(self, a: int, b: int) -> bytes:
         return self.block.data[self.starts[a] : self.starts[b]]
 
-    def back(self, row: Row) -> Row:
-        return [v.replace(self.mark, "\r") for v in row] if self.mark else row
-
-
-    def torn_by_cr(self, a: int, b: int, fmt: Format) -> str | None:
-        "What was mended, if a carriage return outside of quotes would have torn the record."
-        lines = [line.replace(self.mark, "\r") for line in self.lines[a:b] if self.mark in line] if self.mark else []
-        return "joined_lines" if lines and _parse(lines, 0, _dialect(fmt)).failed else None
+    def where(self, a: int) -> tuple[int, int]:
+        return self.block.line + a, self.block.offset + int(self.starts[a])
 
 
 def _page(block: Block, last: bool, fmt: Format) -> _Page:
@@ -180,9 +174,22 @@ def _page(block: Block, last: bool, fmt: Format) -> _Page:
     plain = not fmt.escape and (not fmt.quote or fmt.quote not in text)
     return _Page(block, list(io.StringIO(text, newline="\n")), block.starts(), clean, mark, last, plain)
 
+# %% ../../nbs/12_delimited.ipynb #c024
+def _fault(t: _Table, p: _Page, code: str, a: int, b: int, words: str = "") -> None:
+    "Lines a to b are a record that could not be read."
+    add_fault(t.out, code, p.raw(a, b), *p.where(a), words)
 
-def _fault(t: _Table, p: _Page, code: str, a: int, b: int, detail: str = "") -> None:
-    add_fault(t.out, code, p.raw(a, b), p.block.line + a, p.block.offset + int(p.starts[a]), detail)
+
+def _whole(t: _Table, p: _Page, row: Row, a: int, b: int, repair: str | None) -> None:
+    "Lines a to b are a record that was looked at; a carriage return outside of quotes would have torn it."
+    if p.mark:
+        lines = [line.replace(p.mark, "\r") for line in p.lines[a:b] if p.mark in line]
+        repair = "joined_lines" if lines and _parse(lines, 0, _dialect(t.fmt)).failed else repair
+        row = [v.replace(p.mark, "\r") for v in row]
+    if any(row):
+        add_record(t.out, t.names, row, *p.where(a), repair)
+    else:
+        _fault(t, p, "empty_record", a, b)
 
 
 def _good(t: _Table, p: _Page, rows: list[Row], at: list[int]) -> None:
@@ -190,10 +197,10 @@ def _good(t: _Table, p: _Page, rows: list[Row], at: list[int]) -> None:
     t.learn(rows)
     if rows:
         first = np.asarray(at[: len(rows)])
-        offsets = (p.starts[first] + p.block.offset).tolist()
-        add_rows(t.out, t.names, list(chain.from_iterable(rows)), (first + p.block.line).tolist(), offsets, p.span(at[0], at[len(rows)]))
+        lines, offsets = (first + p.block.line).tolist(), (p.starts[first] + p.block.offset).tolist()
+        add_rows(t.out, t.names, list(chain.from_iterable(rows)), lines, offsets, p.span(at[0], at[len(rows)]))
 
-# %% ../../nbs/12_delimited.ipynb #c024
+# %% ../../nbs/12_delimited.ipynb #c027
 @dataclass
 class _Resume(Exception):
     "Parse again from this line; or wait for more lines from here on."
@@ -205,7 +212,9 @@ class _Resume(Exception):
 def _is_odd(t: _Table, p: _Page, row: Row, a: int, b: int) -> bool:
     if len(row) != len(t.names) or not any(row) or row == t.header or (p.mark and p.mark in "".join(row)):
         return True
-    return (not p.clean and wrong_with("".join(row)) is not None) or (b - a > 1 and p.span(a, b) > t.fmt.max_record_bytes)
+    return (not p.clean and wrong_with("".join(row)) is not None) or (
+        b - a > 1 and p.span(a, b) > t.fmt.max_record_bytes
+    )
 
 
 def _odd(t: _Table, p: _Page, rows: list[Row], i: int, at: list[int], more: bool) -> int:
@@ -221,30 +230,28 @@ def _odd(t: _Table, p: _Page, rows: list[Row], i: int, at: list[int], more: bool
         return 1
     return _mend(t, p, rows, i, at, more)
 
-# %% ../../nbs/12_delimited.ipynb #c025
+# %% ../../nbs/12_delimited.ipynb #c028
 def _mend(t: _Table, p: _Page, rows: list[Row], i: int, at: list[int], more: bool) -> int:
+    "Settle row i, which has the wrong width or is odd in another way; how many rows that took."
     row, a, width, n = rows[i], at[i], len(t.names), 1
-    repair, whole = p.torn_by_cr(a, at[i + 1], t.fmt), row
-    if len(row) > width:
-        whole, repair = row[:width], "extra_delimiters"
-        if any(row[width:]):
-            _fault(t, p, "too_many_fields", a, at[i + 1], f"The record has {len(row)} fields, the header has {width}")
-            return 1
-    elif len(row) < width:
+    words = f"The record has {len(row)} fields, the header has {width}"
+    if len(row) == width:
+        _whole(t, p, row, a, at[i + 1], None)
+    elif len(row) > width and any(row[width:]):
+        _fault(t, p, "too_many_fields", a, at[i + 1], words)
+    elif len(row) > width:
+        _whole(t, p, row[:width], a, at[i + 1], "extra_delimiters")
+    else:
         whole, n = _joined(t, rows, i)
         if n < 0 and more:
             raise _Resume(a, wait=True)
-        if n < 1:
-            _fault(t, p, "torn_record", a, at[i + 1], f"The record has {len(row)} fields, the header has {width}")
-            return 1
-        repair = "joined_lines"
-    if any(whole):
-        add_record(t.out, t.names, p.back(whole), p.block.line + a, p.block.offset + int(p.starts[a]), repair)
-    else:
-        _fault(t, p, "empty_record", a, at[i + n])
-    return n
+        if n > 0:
+            _whole(t, p, whole, a, at[i + n], "joined_lines")
+        else:
+            _fault(t, p, "torn_record", a, at[i + 1], words)
+    return max(n, 1)
 
-# %% ../../nbs/12_delimited.ipynb #c026
+# %% ../../nbs/12_delimited.ipynb #c029
 def _take(t: _Table, p: _Page, found: _Parsed) -> None:
     "Hand over all rows of a parse, the odd ones settled. Raises _Resume."
     rows, at, width = found.rows, found.at, len(t.names)
@@ -264,7 +271,7 @@ def _take(t: _Table, p: _Page, found: _Parsed) -> None:
             i += 1
     _good(t, p, rows[done:], at[done:])
 
-# %% ../../nbs/12_delimited.ipynb #c028
+# %% ../../nbs/12_delimited.ipynb #c032
 def _misquoted(t: _Table, p: _Page, a: int, closed: bool) -> int:
     "Settle the record on line `a`, whose quotes are misused or never close; the line to go on from."
     if not t.names:
@@ -281,10 +288,10 @@ def _misquoted(t: _Table, p: _Page, a: int, closed: bool) -> int:
         detail = "A quote is opened and not closed as it should be" if problem == "torn_record" else ""
         _fault(t, p, problem, a, end, detail)
     else:
-        add_record(t.out, t.names, p.back(row), p.block.line + a, p.block.offset + int(p.starts[a]), "loose_quotes")
+        _whole(t, p, row, a, end, "loose_quotes")
     return end
 
-# %% ../../nbs/12_delimited.ipynb #c029
+# %% ../../nbs/12_delimited.ipynb #c034
 def _read_page(t: _Table, p: _Page, start: int) -> int:
     "Read a block from a line; the first line that waits for the next block."
     n = len(p.lines)
@@ -316,11 +323,12 @@ def _read_block(t: _Table, block: Block | None) -> None:
     rest, b = page.raw(at, len(page.lines)), page.block
     t.carry = Block(rest, b.line + at, b.offset + int(page.starts[at])) if rest else None
 
-# %% ../../nbs/12_delimited.ipynb #c030
-def read_delimited(feed: Utf8,  # a member
-                   fmt: Format,  # its dialect
-                   out: Collector,  # where the records go
-                   ) -> Iterator[pa.RecordBatch]:
+# %% ../../nbs/12_delimited.ipynb #c035
+def read_delimited(
+    feed: Utf8,  # a member
+    fmt: Format,  # its dialect
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read CSV, TSV and their relatives."
     csv.field_size_limit(max(csv.field_size_limit(), 2 * fmt.max_record_bytes + 4096))
     table = _Table(fmt, out, skip=fmt.skip)

@@ -8,17 +8,20 @@ __all__ = ['read_dump']
 # %% ../../nbs/12_dumps.ipynb #c002
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from ..core.sources import Format
 from .lines import read_text, wrong_with
 from .members import Utf8
-from .records import RAW_LIMIT, Collector, add_fault, add_record, column_names, hand_on
+from .records import Collector, add_fault, add_record, column_names, hand_on
 
 # %% ../../nbs/12_dumps.ipynb #c005
-_MYSQL = re.compile(rb"mysql|mariadb|phpmyadmin|ENGINE\s*=|`", re.IGNORECASE)
+_MYSQL = re.compile(
+    rb"^(?:--|/\*|#)[^\n]*(?:mysql|mariadb|phpmyadmin)|\b(?:INTO|TABLE|EXISTS)\s+`|\)\s*ENGINE\s*=",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OTHER = re.compile(rb"\s*(?:BEGIN TRANSACTION;|PRAGMA foreign_keys|[^\n]*\n?[^\n]*PostgreSQL database)")
 
 
 def _nested(text: str) -> str:
@@ -46,7 +49,7 @@ class _Dialect:
 
 
 def _dialect(head: bytes, fmt: Format) -> _Dialect:
-    return _Dialect(fmt.escape == "\\" or bool(_MYSQL.search(head) and b"PostgreSQL" not in head))
+    return _Dialect(fmt.escape == "\\" or bool(_MYSQL.search(head) and not _OTHER.match(head)))
 
 # %% ../../nbs/12_dumps.ipynb #c007
 _TEXT = re.compile(r"(?:[nN]|_\w+\s*)?([eE]?)'(.*)'(?:::[\w\s\[\]().\"]+)?", re.DOTALL)
@@ -89,12 +92,17 @@ def _values(body: str, dialect: _Dialect) -> list[str | None]:
 _IDENT = rb'(?:`[^`]+`|"[^"]+"|\[[^\]]+\]|[\w$]+)'
 _NAME = rb"((?:" + _IDENT + rb"\s*\.\s*)*" + _IDENT + rb")"
 _INSERT = re.compile(
-    rb"(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|IGNORE|OR\s+\w+)\s+)*INTO\s+" + _NAME
-    + rb"\s*(\([^()]*\))?\s*(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES\s*", re.IGNORECASE)
+    rb"(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|IGNORE|OR\s+\w+)\s+)*INTO\s+"
+    + _NAME
+    + rb"\s*(\([^()]*\))?\s*(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES\s*",
+    re.IGNORECASE,
+)
 _COPY = re.compile(rb"COPY\s+" + _NAME + rb"\s*(\([^()]*\))?\s+FROM\s+STDIN[^;\n]*;[^\n]*\n", re.IGNORECASE)
 _CREATE = re.compile(rb"CREATE\s+(?:\w+\s+)*?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?" + _NAME + rb"\s*\(", re.IGNORECASE)
 _BLANK = re.compile(rb"(?:\s++|--[^\n]*+\n|#[^\n]*+\n|/\*.*?\*/|;|\\[a-z][^\n]*+\n)*+", re.DOTALL)
-_NO_COLUMN = re.compile(r"(PRIMARY|KEY|UNIQUE|CONSTRAINT|INDEX|FOREIGN|CHECK|FULLTEXT|SPATIAL|EXCLUDE|LIKE)\b", re.IGNORECASE)
+_NO_COLUMN = re.compile(
+    r"(PRIMARY|KEY|UNIQUE|CONSTRAINT|INDEX|FOREIGN|CHECK|FULLTEXT|SPATIAL|EXCLUDE|LIKE)\b", re.IGNORECASE
+)
 
 
 def _bare(name: str) -> str:
@@ -105,7 +113,9 @@ def _bare(name: str) -> str:
 
 def _listed(columns: bytes | None) -> tuple[str, ...]:
     "Names in brackets."
-    return column_names(_bare(n) for n in re.findall(_IDENT.decode(), columns.decode(errors="replace"))) if columns else ()
+    return (
+        column_names(_bare(n) for n in re.findall(_IDENT.decode(), columns.decode(errors="replace"))) if columns else ()
+    )
 
 
 def _created(body: str, dialect: _Dialect) -> tuple[str, ...]:
@@ -115,180 +125,192 @@ def _created(body: str, dialect: _Dialect) -> tuple[str, ...]:
     return column_names(_bare(m[0]) for m in first if m)
 
 # %% ../../nbs/12_dumps.ipynb #c014
-_HEAD = 65_536  # a statement's beginning is not longer
-_AGAIN = re.compile(rb"\n\s*(?=\(|(?:INSERT|REPLACE|COPY|CREATE|DROP|ALTER|LOCK|UNLOCK)\s)|\),\s*(?=\()", re.IGNORECASE)
-
-
 class _Dump:
-    "A dump that is being read."
+    "A dump that is being read: what is kept of it, and where reading is."
 
     def __init__(self, fmt: Format, out: Collector, offset: int, dialect: _Dialect) -> None:
-        self.fmt, self.out, self.offset, self.line, self.dialect = fmt, out, offset, 1, dialect
-        self.buf, self.final, self.mode = b"", False, "statement"
+        self.fmt, self.out, self.dialect, self.mode = fmt, out, dialect, "statement"
+        self.buf, self.at, self.final = b"", 0, False
+        self.offset, self.line, self.mark = offset, 1, (0, 1)  # of the first byte kept; a place whose line is known
         self.names: tuple[str, ...] = ()
         self.created: tuple[str, ...] = ()
         self.seen: dict[str, None] = {}  # tables
         self.found = self.kept = False
 
-    def drop(self, n: int) -> None:
-        "Leave `n` bytes behind."
-        self.line += self.buf.count(b"\n", 0, n)
-        self.offset, self.buf = self.offset + n, self.buf[n:]
+    def take(self, chunk: bytes) -> None:
+        "Leave behind what was read, and take more bytes."
+        self.line, self.offset = self.line_of(self.at), self.offset + self.at
+        self.buf, self.at, self.mark, self.final = self.buf[self.at :] + chunk, 0, (0, self.line), not chunk
 
-    def wants(self, name: bytes) -> bool:
-        "Whether a table is the declared one."
-        table = _bare(name.decode(errors="replace"))
-        if len(self.seen) < 20:
-            self.seen.setdefault(table)
-        self.kept = table.casefold() == self.fmt.records.casefold()
-        self.found = self.found or self.kept
-        return self.kept
+    def rest(self) -> int:
+        return len(self.buf) - self.at
 
-    def fault(self, code: str, a: int, b: int, words: str = "") -> None:
-        "Bytes a to b are a row that could not be read."
-        add_fault(self.out, code, self.buf[a:b].rstrip(b", \r\n"), self.line + self.buf.count(b"\n", 0, a), self.offset + a, words)
+    def line_of(self, a: int) -> int:
+        at, line = self.mark if self.mark[0] <= a else (0, self.line)
+        self.mark = (a, line + self.buf.count(b"\n", at, a))
+        return self.mark[1]
 
-    def add(self, values: list[str | None], a: int, b: int) -> None:
-        "Bytes a to b are a row with these values."
-        names = self.names = self.names or column_names([None] * len(values))
-        text = "".join(v for v in values if v)
-        problem = "too_long" if b - a > self.fmt.max_record_bytes else wrong_with(text.replace("\0", ""))
-        if problem or len(values) != len(names):
-            width = "torn_record" if len(values) < len(names) else "too_many_fields"
-            return self.fault(problem or width, a, b, "" if problem else f"The row has {len(values)} values for {len(names)} columns")
-        repair, line = None, self.line + self.buf.count(b"\n", 0, a)
-        if "\0" in text:
-            repair, values = "nul_removed", [v and v.replace("\0", "") for v in values]
-        add_record(self.out, names, values, line, self.offset + a, repair)
+# %% ../../nbs/12_dumps.ipynb #c016
+def _fault(d: _Dump, code: str, a: int, b: int, words: str = "") -> None:
+    "Bytes a to b are a row that could not be read."
+    add_fault(d.out, code, d.buf[a:b].rstrip(b", \r\n"), d.line_of(a), d.offset + a, words)
 
-# %% ../../nbs/12_dumps.ipynb #c015
+
+def _row(d: _Dump, values: list[str | None], a: int, b: int) -> None:
+    "Bytes a to b are a row with these values."
+    names = d.names = d.names or column_names([None] * len(values))
+    text, repair = "".join(v for v in values if v), None
+    problem = "too_long" if b - a > d.fmt.max_record_bytes else "nul_byte" if b"\0" in d.buf[a:b] else None
+    if "\0" in text and not problem:  # it was written as an escape
+        repair, values, text = "nul_removed", [v and v.replace("\0", "") for v in values], ""
+    if problem := problem or (None if text.isprintable() else wrong_with(text)):
+        _fault(d, problem, a, b)
+    elif len(values) != len(names):
+        code = "torn_record" if len(values) < len(names) else "too_many_fields"
+        _fault(d, code, a, b, f"The row has {len(values)} values for {len(names)} columns")
+    else:
+        add_record(d.out, names, values, d.line_of(a), d.offset + a, repair)
+
+# %% ../../nbs/12_dumps.ipynb #c019
+_HEAD = 65_536  # a statement's beginning is not longer
+
+
+def _wants(d: _Dump, name: bytes) -> bool:
+    "Whether a table is the declared one."
+    table = _bare(name.decode(errors="replace"))
+    if len(d.seen) < 20:
+        d.seen.setdefault(table)
+    d.kept = table.casefold() == d.fmt.records.casefold()
+    d.found = d.found or d.kept
+    return d.kept
+
+
 def _statement(d: _Dump) -> bool:
     "See what begins here; False if more bytes are needed."
-    d.drop(_BLANK.match(d.buf).end())  # type: ignore[union-attr]
-    if not d.buf or (not d.final and len(d.buf) < _HEAD):
+    d.at = _past(_BLANK, d)
+    if not d.rest() or (not d.final and d.rest() < _HEAD):
         return False
     d.mode = "skip"
-    if m := _INSERT.match(d.buf):
-        if d.wants(m[1]):
-            d.names, d.mode = _listed(m[2]) or d.created, "rows"
-        d.drop(m.end())
-    elif m := _COPY.match(d.buf):
-        d.wants(m[1])
-        d.names, d.mode = _listed(m[2]) or d.created, "copy"
-        d.drop(m.end())
-    elif (m := _CREATE.match(d.buf)) and d.wants(m[1]) and (body := d.dialect.row.match(d.buf, m.end() - 1)):
+    if m := _INSERT.match(d.buf, d.at) or _COPY.match(d.buf, d.at):
+        copy, wanted = m.re is _COPY, _wants(d, m[1])
+        d.names, d.at = _listed(m[2]) or d.created, m.end()
+        d.mode = "copy" if copy else "rows" if wanted else "skip"
+    elif (m := _CREATE.match(d.buf, d.at)) and _wants(d, m[1]) and (body := d.dialect.row.match(d.buf, m.end() - 1)):
         d.created = _created(body.group()[1:-1].decode(errors="replace"), d.dialect)
     return True
 
 
+def _past(what: re.Pattern[bytes], d: _Dump) -> int:
+    "The place after what may be passed over here."
+    m = what.match(d.buf, d.at)
+    return m.end() if m else d.at
+
+# %% ../../nbs/12_dumps.ipynb #c020
 def _skip(d: _Dump) -> bool:
-    "Go on to the end of a statement."
-    last = 0
-    for m in d.dialect.other.finditer(d.buf):
-        open_end = m.group() in (b"'", b'"', b"`", b"/*") or (m.end() == len(d.buf) and m.group() != b";")
-        if open_end and not d.final:
-            d.drop(m.start())
-            if len(d.buf) > d.fmt.max_record_bytes:
-                d.mode = "lost"
-            return d.mode == "lost"
-        last = m.end()
+    "Go on to the end of a statement; False if more bytes are needed."
+    for m in d.dialect.other.finditer(d.buf, d.at):
         if m.group() == b";":
-            d.mode = "statement"
-            d.drop(last)
+            d.mode, d.at = "statement", m.end()
             return True
-    d.drop(len(d.buf) if d.final else max(last, len(d.buf) - 64))
+        begun = m.group() in (b"'", b'"', b"`", b"/*") or m.end() == len(d.buf)
+        if begun and not d.final:
+            d.at = m.start()
+            d.mode = "lost" if d.rest() > d.fmt.max_record_bytes else "skip"
+            return d.mode == "lost"
+        d.at = m.end()
+    d.at = len(d.buf) if d.final else max(d.at, len(d.buf) - 64)
     return False
 
-# %% ../../nbs/12_dumps.ipynb #c016
+# %% ../../nbs/12_dumps.ipynb #c023
 _GAP = re.compile(rb"(?:[\s,]++|--[^\n]*+\n|/\*.*?\*/)*+", re.DOTALL)
+_AGAIN = re.compile(rb"\n\s*(?=\(|(?:INSERT|REPLACE|COPY|CREATE|DROP|ALTER|LOCK|UNLOCK)\s)|\),\s*(?=\()", re.IGNORECASE)
 
 
 def _rows(d: _Dump) -> bool:
     "Read the rows of an INSERT; False if more bytes are needed."
-    at, line = 0, d.dialect.row
     while True:
-        at = _GAP.match(d.buf, at).end()  # type: ignore[union-attr]
-        if at == len(d.buf) or d.buf[at : at + 1] != b"(":
-            d.drop(at)
-            d.mode = "skip" if d.buf else d.mode
-            return bool(d.buf)
-        m = line.match(d.buf, at)
+        d.at = _past(_GAP, d)
+        if not d.rest() or d.buf[d.at : d.at + 1] != b"(":
+            d.mode = "skip" if d.rest() else "rows"
+            return d.rest() > 0
+        m = d.dialect.row.match(d.buf, d.at)
         if not m or (m.end() == len(d.buf) and not d.final):
-            if not d.final and len(d.buf) - at <= d.fmt.max_record_bytes:
-                d.drop(at)
-                return False
-            return _broken(d, at, len(d.buf))
-        text, _ = read_text(m.group())
-        values = _values(text[1:-1], d.dialect)
-        if d.names and len(values) != len(d.names) and _AGAIN.search(d.buf, at + 1, m.end()):
-            return _broken(d, at, m.end())
-        d.add(values, at, m.end())
-        at = m.end()
+            enough = d.final or d.rest() > d.fmt.max_record_bytes
+            return enough and _broken(d, len(d.buf))
+        values = _values(read_text(m.group())[0][1:-1], d.dialect)
+        if d.names and len(values) != len(d.names) and _AGAIN.search(d.buf, d.at + 1, m.end()):
+            return _broken(d, m.end())
+        _row(d, values, d.at, m.end())
+        d.at = m.end()
 
-
-def _broken(d: _Dump, a: int, b: int) -> bool:
-    "A row that begins at byte a cannot be read; go on at what looks like the next one."
-    again = _AGAIN.search(d.buf, a + 1, b)
-    end = again.end() if again else b
-    whole = again or d.final
-    d.fault("torn_record" if whole else "too_long", a, end, "The row is cut: a text in it is not closed" if whole else "")
-    d.drop(end)
-    d.mode = "lost" if not again else "rows" if d.buf[:1] == b"(" else "statement"
+# %% ../../nbs/12_dumps.ipynb #c025
+def _broken(d: _Dump, end: int) -> bool:
+    "The row here, up to byte `end`, cannot be read."
+    again = _AGAIN.search(d.buf, d.at + 1, end)
+    end = again.end() if again else end
+    if again or d.final:
+        _fault(d, "torn_record", d.at, end, "The row is cut: a text in it is not closed")
+    else:
+        _fault(d, "too_long", d.at, end)
+    d.at = end
+    d.mode = "lost" if not again else "rows" if d.buf[end : end + 1] == b"(" else "statement"
     return True
 
 
 def _lost(d: _Dump) -> bool:
     "Pass over bytes up to what looks like a row or a statement."
-    again = _AGAIN.search(d.buf)
-    if again:
-        d.mode = "rows" if d.buf[again.end() : again.end() + 1] == b"(" and d.kept else "statement"
-    d.drop(again.end() if again else max(0, len(d.buf) - 256) if not d.final else len(d.buf))
-    return bool(again)
+    if again := _AGAIN.search(d.buf, d.at):
+        d.at = again.end()
+        d.mode = "rows" if d.buf[d.at : d.at + 1] == b"(" and d.kept else "statement"
+    else:
+        d.at = len(d.buf) if d.final else max(d.at, len(d.buf) - 256)
+    return again is not None
 
-# %% ../../nbs/12_dumps.ipynb #c018
+# %% ../../nbs/12_dumps.ipynb #c028
 _COPIED = re.compile(r"\\(?:x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 
 
-def _copied(m: re.Match[str]) -> str:
+def _unescaped(m: re.Match[str]) -> str:
     sign = m[0][1:]
     if sign[0] in "01234567":
         return chr(int(sign, 8) & 0xFF)
     return chr(int(sign[1:], 16)) if len(sign) > 1 else _ESCAPES.get(sign, sign)
 
 
+def _copied(raw: bytes) -> list[str | None]:
+    "The values of a line."
+    parts = read_text(raw)[0].split("\t")
+    return [None if p == "\\N" else _COPIED.sub(_unescaped, p) if "\\" in p else p for p in parts]
+
+# %% ../../nbs/12_dumps.ipynb #c030
 def _copy(d: _Dump) -> bool:
     "Read the lines of a COPY; False if more bytes are needed."
-    at = 0
-    while (end := d.buf.find(b"\n", at)) >= 0 or (d.final and at < len(d.buf)):
+    while (end := d.buf.find(b"\n", d.at)) >= 0 or (d.final and d.rest()):
         end = end if end >= 0 else len(d.buf)
-        raw = d.buf[at:end].rstrip(b"\r")
+        raw, a, d.at = d.buf[d.at : end].rstrip(b"\r"), d.at, min(end + 1, len(d.buf))
         if raw == b"\\.":
-            d.drop(end + 1)
             d.mode = "statement"
             return True
         if d.kept:
-            parts = read_text(raw)[0].split("\t")
-            d.add([None if p == "\\N" else _COPIED.sub(_copied, p) if "\\" in p else p for p in parts], at, end)
-        at = end + 1
-    d.drop(min(at, len(d.buf)))
-    if len(d.buf) > d.fmt.max_record_bytes:
-        d.fault("too_long", 0, len(d.buf))
-        d.mode = "line"
+            _row(d, _copied(raw), a, end)
+    if d.rest() > d.fmt.max_record_bytes:
+        if d.kept:
+            _fault(d, "too_long", d.at, len(d.buf))
+        d.at, d.mode = len(d.buf), "line"
     return False
 
 
 def _line(d: _Dump) -> bool:
     "Pass over the rest of a line that is too long."
-    end = d.buf.find(b"\n") + 1
-    d.drop(end or len(d.buf))
-    d.mode = "copy" if end else d.mode
-    return bool(end)
+    end = d.buf.find(b"\n", d.at) + 1
+    d.at, d.mode = end or len(d.buf), "copy" if end else "line"
+    return end > 0
 
-# %% ../../nbs/12_dumps.ipynb #c019
+# %% ../../nbs/12_dumps.ipynb #c031
 _STEPS = {"statement": _statement, "skip": _skip, "rows": _rows, "copy": _copy, "lost": _lost, "line": _line}
 
 
-def _ended(d: _Dump) -> str:
+def _missing(d: _Dump) -> str:
     "What is missing at the end, in words."
     if d.mode in ("copy", "line") and d.kept:
         return "The file ends before its table is closed"
@@ -297,18 +319,18 @@ def _ended(d: _Dump) -> str:
     return f"The file has no table `{d.fmt.records}`; it has {', '.join(d.seen)}"
 
 
-def read_dump(feed: Utf8,  # a member
-              fmt: Format,  # `records` = table
-              out: Collector,  # where the records go
-              ) -> Iterator[pa.RecordBatch]:
+def read_dump(
+    feed: Utf8,  # a member
+    fmt: Format,  # `records` = table
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read the rows of one table of an SQL dump."
-    chunk = feed.read()
-    d, blank = _Dump(fmt, out, feed.start, _dialect(chunk[:_HEAD], fmt)), not chunk.strip()
+    head = feed.peek(_HEAD)
+    d = _Dump(fmt, out, feed.start, _dialect(head, fmt))
     while not d.final:
-        d.buf, d.final = d.buf + chunk, not chunk
-        while d.buf and _STEPS[d.mode](d):
+        d.take(feed.read())
+        while d.rest() and _STEPS[d.mode](d):
             yield from hand_on(out)
         yield from hand_on(out)
-        chunk = feed.read() if chunk else b""
-    if not blank and (words := _ended(d)):
-        add_fault(out, "torn_record" if d.found else "bad_sql", b"", d.line, None, words)
+    if head.strip() and (words := _missing(d)):
+        add_fault(out, "torn_record" if d.found else "bad_sql", b"", d.line_of(d.at), None, words)

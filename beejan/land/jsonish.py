@@ -8,7 +8,7 @@ __all__ = ['DEEPEST', 'Flat', 'flat_object', 'deepest', 'Found', 'understand', '
 # %% ../../nbs/12_jsonish.ipynb #c002
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from ..core.sources import Format
 from .lines import Block, blocks
-from .members import CHUNK, Utf8
+from .members import Utf8
 from .records import RAW_LIMIT, Collector, add_fault, add_record, add_rows, column_names, hand_on
 
 # %% ../../nbs/12_jsonish.ipynb #c005
@@ -39,8 +39,10 @@ def _written(number: float, raw: bytes) -> str | None:
     at = raw.find(text.encode())
     return text if at >= 0 and raw[at + len(text) : at + len(text) + 1] in _NUMBER_END else None
 
-
-def _flatten(found: dict[str, Any], raw: bytes, exact: dict[str, Any] | None, into: Flat, path: str = "", depth: int = 1) -> None:
+# %% ../../nbs/12_jsonish.ipynb #c007
+def _flatten(
+    found: dict[str, Any], raw: bytes, exact: dict[str, Any] | None, into: Flat, path: str = "", depth: int = 1
+) -> None:
     "Put an object's values into `into`, as text. Raises KeyError where `exact` is needed, _TooDeep."
     if depth > DEEPEST:
         raise _TooDeep
@@ -61,14 +63,15 @@ def _flatten(found: dict[str, Any], raw: bytes, exact: dict[str, Any] | None, in
             v = orjson.dumps(v).decode()
         into[name if name not in into else column_names([*into, name])[-1]] = v
 
-# %% ../../nbs/12_jsonish.ipynb #c006
+# %% ../../nbs/12_jsonish.ipynb #c008
 def _numbers_as_text(raw: bytes) -> Any:
     return json.loads(raw, parse_float=str, parse_int=str, parse_constant=str, strict=False)
 
 
-def flat_object(found: dict[str, Any],  # as parsed
-                raw: bytes,  # as written, for its numbers
-                ) -> Flat:  # dotted column = text
+def flat_object(
+    found: dict[str, Any],  # as parsed
+    raw: bytes,  # as written, for its numbers
+) -> Flat:  # dotted column = text
     "An object as columns. Raises _TooDeep."
     into: Flat = {}
     try:
@@ -80,7 +83,7 @@ def flat_object(found: dict[str, Any],  # as parsed
         raise _TooDeep from None
     return into
 
-# %% ../../nbs/12_jsonish.ipynb #c010
+# %% ../../nbs/12_jsonish.ipynb #c012
 _KIND = np.zeros(256, np.int8)
 _QUOTE, _OPEN, _CLOSE = 2, 1, -1
 _KIND[[ord('"')]], _KIND[[ord("{"), ord("[")]], _KIND[[ord("}"), ord("]")]] = _QUOTE, _OPEN, _CLOSE
@@ -109,13 +112,14 @@ def _brackets(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8],
     outside = (np.cumsum(quote) % 2 == 0) & ~quote
     return at[outside], kind[outside], at[quote]
 
-# %% ../../nbs/12_jsonish.ipynb #c011
-def deepest(data: bytes,  # JSON, whole or not
-            ) -> int:  # 0 for a text or a number
+# %% ../../nbs/12_jsonish.ipynb #c013
+def deepest(
+    data: bytes,  # JSON, whole or not
+) -> int:  # 0 for a text or a number
     "How many brackets are open at the same time."
     return int(np.max(np.cumsum(_brackets(data)[1]), initial=0))
 
-# %% ../../nbs/12_jsonish.ipynb #c014
+# %% ../../nbs/12_jsonish.ipynb #c016
 @dataclass
 class Found:
     "What became of the bytes of one record."
@@ -129,8 +133,22 @@ class Found:
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
-def understand(raw: bytes,  # one record
-               ) -> Found:
+def _leniently(text: str, e: orjson.JSONDecodeError) -> Found:
+    "Parse what a strict parser has refused."
+    try:
+        found = _numbers_as_text(_HALVES.sub("\ufffd", text).encode())
+        clean = json.loads(_HALVES.sub("\ufffd", json.dumps(found, ensure_ascii=False)))
+        if isinstance(clean, dict):
+            return Found(clean, "loose_json")
+    except (ValueError, RecursionError):
+        pass
+    code = "torn_record" if "unexpected end" in e.msg or "EOF" in e.msg else "bad_json"
+    return Found(fault=code, detail=f"The record is not valid JSON: {e.msg} (character {e.pos + 1})")
+
+# %% ../../nbs/12_jsonish.ipynb #c017
+def understand(
+    raw: bytes,  # one record
+) -> Found:
     "Parse a record that a strict parser may refuse, or say why it cannot be."
     if b"\0" in raw:
         return Found(fault="nul_byte")
@@ -143,19 +161,7 @@ def understand(raw: bytes,  # one record
         return Found(fault="too_deep") if deepest(raw) > DEEPEST else _leniently(text, e)
     return Found(found) if isinstance(found, dict) else Found(fault="bad_json", detail="The record is not an object")
 
-
-def _leniently(text: str, e: orjson.JSONDecodeError) -> Found:
-    try:
-        found = _numbers_as_text(_HALVES.sub("\ufffd", text).encode())
-        clean = json.loads(_HALVES.sub("\ufffd", json.dumps(found, ensure_ascii=False)))
-        if isinstance(clean, dict):
-            return Found(clean, "loose_json")
-    except (ValueError, RecursionError):
-        pass
-    code = "torn_record" if "unexpected end" in e.msg or "EOF" in e.msg else "bad_json"
-    return Found(fault=code, detail=f"The record is not valid JSON: {e.msg} (character {e.pos + 1})")
-
-# %% ../../nbs/12_jsonish.ipynb #c018
+# %% ../../nbs/12_jsonish.ipynb #c021
 def _add(out: Collector, found: Found, raw: bytes, line: int | None, offset: int) -> None:
     "Add one record, whatever it is."
     try:
@@ -172,12 +178,23 @@ def _add(out: Collector, found: Found, raw: bytes, line: int | None, offset: int
     else:
         add_fault(out, "empty_record", raw, line, offset)
 
-# %% ../../nbs/12_jsonish.ipynb #c019
-_AS_TEXT = {str: str, bool: lambda v: "true" if v else "false", int: str, type(None): lambda v: None, float: lambda v: v}
+# %% ../../nbs/12_jsonish.ipynb #c022
+_AS_TEXT: dict[type, Callable[[Any], Any]] = {
+    str: str,
+    bool: lambda v: "true" if v else "false",
+    int: str,
+    type(None): lambda v: None,
+    float: lambda v: v,
+}
 
 
-def _same_shape(out: Collector, found: list[dict[str, Any]], raws: Sequence[bytes], lines: Sequence[int | None],
-                offsets: Sequence[int]) -> None:
+def _same_shape(
+    out: Collector,
+    found: list[dict[str, Any]],
+    raws: Sequence[bytes],
+    lines: Sequence[int | None],
+    offsets: Sequence[int],
+) -> None:
     "Add flat objects that have the same keys."
     names = tuple(found[0])
     values = list(chain.from_iterable(map(dict.values, found)))
@@ -189,16 +206,17 @@ def _same_shape(out: Collector, found: list[dict[str, Any]], raws: Sequence[byte
         values[i] = _written(values[i], raws[row]) or _numbers_as_text(raws[row])[names[column]]
     add_rows(out, names, values, lines, offsets, sum(map(len, raws)))
 
-# %% ../../nbs/12_jsonish.ipynb #c020
+# %% ../../nbs/12_jsonish.ipynb #c023
 _TEXTS = frozenset({str, type(None)})
 _FLAT = _TEXTS | {bool, int, float}
 
 
-def add_objects(out: Collector,  # where to
-                raws: Sequence[bytes],  # each one object, as received
-                lines: Sequence[int | None],  # their first lines
-                offsets: Sequence[int],  # their first bytes
-                ) -> bool:  # False: not all are JSON objects, and nothing was added
+def add_objects(
+    out: Collector,  # where to
+    raws: Sequence[bytes],  # each one object, as received
+    lines: Sequence[int | None],  # their first lines
+    offsets: Sequence[int],  # their first bytes
+) -> bool:  # False: not all are JSON objects, and nothing was added
     "Add many JSON objects."
     try:
         found = list(map(orjson.loads, raws))
@@ -214,7 +232,7 @@ def add_objects(out: Collector,  # where to
         _add(out, Found(f), raw, line, offset)
     return True
 
-# %% ../../nbs/12_jsonish.ipynb #c024
+# %% ../../nbs/12_jsonish.ipynb #c027
 _PARTS = 4  # most physical lines of a broken record
 
 
@@ -249,7 +267,7 @@ def _even_lines(out: Collector, block: Block) -> bool:
     raws = [raws[i] for i in at] if len(at) < len(raws) else raws
     return add_objects(out, raws, (at + block.line).tolist(), (starts[at] + block.offset).tolist())
 
-# %% ../../nbs/12_jsonish.ipynb #c025
+# %% ../../nbs/12_jsonish.ipynb #c028
 def _waiting(block: Block) -> int:
     "Where the lines begin, at the end of a block, that may go on in the next one."
     raws = block.lines()
@@ -259,10 +277,11 @@ def _waiting(block: Block) -> int:
     return int(block.starts()[n])
 
 
-def read_jsonl(feed: Utf8,  # a member
-               fmt: Format,  # its limits
-               out: Collector,  # where the records go
-               ) -> Iterator[pa.RecordBatch]:
+def read_jsonl(
+    feed: Utf8,  # a member
+    fmt: Format,  # its limits
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read JSON Lines: one object a line."
     carry: Block | None = None
     for block in chain(blocks(feed, fmt.max_record_bytes), [Block(b"", cut="end")]):
@@ -281,7 +300,7 @@ def read_jsonl(feed: Utf8,  # a member
             carry = Block(rest, block.line + block.data[:at].count(b"\n"), block.offset + at) if rest else None
         yield from hand_on(out)
 
-# %% ../../nbs/12_jsonish.ipynb #c029
+# %% ../../nbs/12_jsonish.ipynb #c032
 def _elements(data: bytes) -> tuple[list[int], list[int], int]:
     "Where each bracketed thing begins and ends, from the inside of an array; where the array ends, or -1."
     at, step, _ = _brackets(data)
@@ -298,8 +317,8 @@ def _broken_string(data: bytes) -> bool:
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     return bool(np.any(np.searchsorted(_brackets(data)[2], ends) % 2))
 
-# %% ../../nbs/12_jsonish.ipynb #c032
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|["{}\[\]:]', re.DOTALL)
+# %% ../../nbs/12_jsonish.ipynb #c035
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]:]', re.DOTALL)
 _WINDOW = 2**17
 _SPACE = b" \t\r\n,"
 
@@ -332,7 +351,7 @@ class _Walk:
     def path(self) -> str:
         return ".".join(key for kind, key in self.stack if kind == "{")
 
-# %% ../../nbs/12_jsonish.ipynb #c033
+# %% ../../nbs/12_jsonish.ipynb #c036
 def _shorten(w: _Walk) -> None:
     "A text on the way that is longer than a record may be is not kept."
     if len(w.buf) > w.fmt.max_record_bytes:
@@ -348,7 +367,7 @@ def _key(w: _Walk) -> None:
         if len(w.stack) == 1 and len(w.keys) < 20:
             w.keys.setdefault(w.stack[-1][1])
 
-
+# %% ../../nbs/12_jsonish.ipynb #c037
 def _seek(w: _Walk) -> bool:
     "Go on to the array; False if more bytes are needed."
     for m in _TOKEN.finditer(w.buf):
@@ -375,8 +394,9 @@ def _seek(w: _Walk) -> bool:
     w.drop(len(w.buf))
     return False
 
-# %% ../../nbs/12_jsonish.ipynb #c036
+# %% ../../nbs/12_jsonish.ipynb #c040
 _CUT = "The record is cut: another one begins inside it"
+_ENDS = "The file ends in the middle of the record"
 _NO_OBJECT = "Between two records stands something that is no object"
 _FIRST_KEY = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*+")\s*:', re.DOTALL)
 
@@ -392,8 +412,7 @@ def _learn(w: _Walk, raw: bytes) -> None:
     if w.next is None and (m := _FIRST_KEY.match(raw)):
         w.next = re.compile(rb"[,\[\s](\{\s*" + re.escape(m.group(1)) + rb"\s*:)")
 
-
-
+# %% ../../nbs/12_jsonish.ipynb #c042
 def _one_by_one(w: _Walk, begins: list[int], ends: list[int]) -> int:
     "Add records, each looked at; where to go on."
     at = 0
@@ -406,8 +425,8 @@ def _one_by_one(w: _Walk, begins: list[int], ends: list[int]) -> int:
             w.fault("torn_record", b, after, _CUT)
             w.window = _WINDOW // 16
             return after
-        if found.fault:
-            w.fault(found.fault, b, e, found.detail)
+        if found.fault or e - b > w.fmt.max_record_bytes:
+            w.fault(found.fault or "too_long", b, e, found.detail)
         else:
             _learn(w, raw)
             _add(w.out, found, raw, None, w.offset + b)
@@ -419,9 +438,11 @@ def _in_bulk(w: _Walk, begins: list[int], ends: list[int]) -> bool:
     if w.next is None or any(w.buf[a:b].strip() not in (b"", b",") for a, b in zip([0, *ends], begins, strict=False)):
         return False
     raws = [w.buf[b:e] for b, e in zip(begins, ends, strict=True)]
+    if max(map(len, raws)) > w.fmt.max_record_bytes:
+        return False
     return add_objects(w.out, raws, [None] * len(raws), [w.offset + b for b in begins])
 
-# %% ../../nbs/12_jsonish.ipynb #c037
+# %% ../../nbs/12_jsonish.ipynb #c043
 def _inside(w: _Walk) -> bool:
     "Read records of the array; False if more bytes are needed."
     begins, ends, close = _elements(w.buf[: w.window])
@@ -444,29 +465,28 @@ def _inside(w: _Walk) -> bool:
     w.drop(close + 1)
     return True
 
-# %% ../../nbs/12_jsonish.ipynb #c039
+# %% ../../nbs/12_jsonish.ipynb #c045
 def _unfinished(w: _Walk, at: int, broken: bool) -> bool:
     "Settle a record that begins at byte `at` and has no end yet; False if more bytes are needed."
-    after = _next(w, at + 1, len(w.buf)) if broken or w.final or len(w.buf) - at > w.fmt.max_record_bytes else -1
-    if after > 0:
+    n, limit = len(w.buf), w.fmt.max_record_bytes
+    if (after := _next(w, at + 1, n) if broken or w.final or n - at > limit else -1) > 0:
         w.fault("torn_record", 0, after, _CUT)
         w.drop(after)
         w.window = _WINDOW // 16
         return True
-    if not w.final and at < len(w.buf) <= at + w.fmt.max_record_bytes:
-        return False
-    if not w.final and at < len(w.buf):
-        w.lost = (w.buf[at : at + RAW_LIMIT], w.line + w.buf.count(b"\n", 0, at), w.offset + at)
-        return True
-    elif w.final or len(w.buf) > w.fmt.max_record_bytes:
+    if at < n and not w.final:
+        if n - at > limit:
+            w.lost = (w.buf[at : at + RAW_LIMIT], w.line + w.buf.count(b"\n", 0, at), w.offset + at)
+            w.drop(at + 1)
+        return n - at > limit
+    if w.final or n > limit:
         if w.buf.strip(_SPACE):
             w.cut = w.final
-            code, words = ("torn_record", "The file ends in the middle of the record") if at < len(w.buf) else ("bad_json", _NO_OBJECT)
-            w.fault(code, 0, len(w.buf), words)
-        w.drop(len(w.buf))
+            w.fault(*("torn_record", 0, n, _ENDS) if at < n else ("bad_json", 0, n, _NO_OBJECT))
+        w.drop(n)
     return False
 
-
+# %% ../../nbs/12_jsonish.ipynb #c046
 def _pass_over(w: _Walk) -> bool:
     "Pass over a record that is too long; False if its end is not in sight."
     assert w.lost
@@ -480,7 +500,7 @@ def _pass_over(w: _Walk) -> bool:
     w.lost, w.window, w.cut = None, _WINDOW, at < 0
     return at >= 0
 
-# %% ../../nbs/12_jsonish.ipynb #c040
+# %% ../../nbs/12_jsonish.ipynb #c047
 def _missing(w: _Walk) -> str:
     "What is missing at the end of a file, in words."
     if w.begun:
@@ -489,10 +509,11 @@ def _missing(w: _Walk) -> str:
     return f"The file has no {where}" + (f"; it has {', '.join(w.keys)}" if w.keys else "")
 
 
-def read_json(feed: Utf8,  # a member
-              fmt: Format,  # `records` = path of the array
-              out: Collector,  # where the records go
-              ) -> Iterator[pa.RecordBatch]:
+def read_json(
+    feed: Utf8,  # a member
+    fmt: Format,  # `records` = path of the array
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read the objects of an array, or objects that stand by themselves."
     w, blank = _Walk(fmt, out, feed.start), True
     while not w.final:

@@ -62,34 +62,28 @@ class _Splitter:
     "Cuts chunks at the last end of a line; passes over a line that is longer than `limit`."
 
     def __init__(self, limit: int, offset: int) -> None:
-        self.limit, self.line, self.offset = limit, 1, offset
-        self.rest, self.passed, self.lone_cr = b"", 0, None
+        self.limit, self.line, self.offset, self.rest, self.passed = limit, 1, offset, b"", 0
 
     def push(self, chunk: bytes) -> Iterator[Block]:
-        if self.lone_cr is None:  # lines of an old Mac end with a lone CR
-            self.lone_cr = b"\n" not in chunk and b"\r" in chunk
-        data = self.rest + (chunk.replace(b"\r", b"\n") if self.lone_cr else chunk)
         if self.passed:
             end = chunk.find(b"\n") + 1
             self.passed += end or len(chunk)
             if not end:
                 return
             yield self._skipped()
-            data = chunk[end:]
+            chunk = chunk[end:]
+        data = self.rest + chunk
         end = data.rfind(b"\n") + 1
         whole, self.rest = data[:end], data[end:]
         if whole:
             yield from _within(Block(whole, self.line, self.offset), self.limit)
-            self._on(whole.count(b"\n"), end)
+            self.line, self.offset = self.line + whole.count(b"\n"), self.offset + end
         if len(self.rest) > self.limit:
             self.passed, self.rest = len(self.rest), self.rest[:RAW_LIMIT]
 
-    def _on(self, lines: int, size: int) -> None:
-        self.line, self.offset = self.line + lines, self.offset + size
-
     def _skipped(self) -> Block:
         block = Block(self.rest, self.line, self.offset, cut="too_long")
-        self._on(1, self.passed)
+        self.line, self.offset = self.line + 1, self.offset + self.passed
         self.rest, self.passed = b"", 0
         return block
 
@@ -100,21 +94,24 @@ class _Splitter:
             yield Block(self.rest, self.line, self.offset, "torn_record" if damaged else "")
 
 # %% ../../nbs/11_lines.ipynb #c011
-def blocks(feed: Utf8,  # a member
-           limit: int,  # longest line, bytes
-           ) -> Iterator[Block]:
+def blocks(
+    feed: Utf8,  # a member
+    limit: int,  # longest line, bytes
+) -> Iterator[Block]:
     "A stream as blocks of whole lines, in order; what is longer than `limit` comes as a block with `cut`."
-    splitter = _Splitter(limit, feed.start)
+    splitter, head = _Splitter(limit, feed.start), feed.peek(RAW_LIMIT)
+    lone_cr = b"\n" not in head and b"\r" in head[:-1]  # so do lines of an old Mac end
     while chunk := feed.read():
-        yield from splitter.push(chunk)
+        yield from splitter.push(chunk.replace(b"\r", b"\n") if lone_cr else chunk)
     yield from splitter.end(feed.fault is not None)
 
 # %% ../../nbs/11_lines.ipynb #c015
 _TORN_BYTES = re.compile("[\udc80-\udcff]")
 
 
-def read_text(data: bytes,  # one or many lines
-              ) -> tuple[str, bool]:  # text; bytes that are not UTF-8 as lone surrogates; whether all is clean
+def read_text(
+    data: bytes,  # one or many lines
+) -> tuple[str, bool]:  # text; bytes that are not UTF-8 as lone surrogates; whether all is clean
     "Decode bytes that may hold errors."
     try:
         return data.decode(), b"\0" not in data
@@ -122,8 +119,9 @@ def read_text(data: bytes,  # one or many lines
         return data.decode(errors="surrogateescape"), False
 
 # %% ../../nbs/11_lines.ipynb #c016
-def wrong_with(text: str,  # of one record, from `read_text`
-               ) -> str | None:  # reason code
+def wrong_with(
+    text: str,  # of one record, from `read_text`
+) -> str | None:  # reason code
     "What is wrong with the characters of a record, if anything."
     if "\0" in text:
         return "nul_byte"

@@ -17,6 +17,11 @@ from .members import Utf8
 from .records import RAW_LIMIT, Collector, add_fault, add_record, hand_on
 
 # %% ../../nbs/11_logs.ipynb #c005
+def _words(names: tuple[str, ...]) -> int:
+    "Which group holds the words."
+    return next((names.index(n) for n in ("text", "message", "msg") if n in names), len(names) - 1)
+
+
 class _Open:
     "A record that may go on with the next line."
 
@@ -47,7 +52,7 @@ class _Log:
     def __init__(self, fmt: Format, out: Collector) -> None:
         self.pattern, self.fmt, self.out = re.compile(fmt.pattern), fmt, out
         self.names, self.groups = tuple(self.pattern.groupindex), tuple(self.pattern.groupindex.values())
-        self.words = next((self.names.index(n) for n in ("text", "message", "msg") if n in self.names), len(self.names) - 1)
+        self.words = _words(self.names)
         self.open: _Open | None = None
 
     def close(self) -> None:
@@ -76,10 +81,11 @@ class _Log:
             add_fault(self.out, wrong_with(text) or "no_match", raw, line, offset)
 
 # %% ../../nbs/11_logs.ipynb #c007
-def read_log(feed: Utf8,  # a member
-             fmt: Format,  # its pattern
-             out: Collector,  # where the records go
-             ) -> Iterator[pa.RecordBatch]:
+def read_log(
+    feed: Utf8,  # a member
+    fmt: Format,  # its pattern
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read a log: one record a matching line, with the lines that go on with it."
     log = _Log(fmt, out)
     for block in blocks(feed, fmt.max_record_bytes):

@@ -8,6 +8,7 @@ __all__ = ['Streams', 'Files', 'STREAMS', 'FILES', 'read_records']
 # %% ../../nbs/13_readers.ipynb #c002
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +20,7 @@ from .delimited import read_delimited
 from .dumps import read_dump
 from .jsonish import read_json, read_jsonl
 from .logs import read_log
-from .members import Member, Utf8, on_disk, open_members
+from .members import Member, Utf8, as_received, on_disk, open_members
 from .records import READ_SCHEMA, Collector, add_fault, hand_on
 from .workbooks import read_workbook
 from .xmlish import read_xml, xml_encoding
@@ -28,7 +29,15 @@ from .xmlish import read_xml, xml_encoding
 Streams = Callable[[Utf8, Format, Collector], Iterator[pa.RecordBatch]]
 Files = Callable[[Path, Format, Collector], Iterator[pa.RecordBatch]]
 STREAMS: MappingProxyType[str, Streams] = MappingProxyType(
-    {"csv": read_delimited, "json": read_json, "jsonl": read_jsonl, "xml": read_xml, "log": read_log, "sqldump": read_dump})
+    {
+        "csv": read_delimited,
+        "json": read_json,
+        "jsonl": read_jsonl,
+        "xml": read_xml,
+        "log": read_log,
+        "sqldump": read_dump,
+    }
+)
 FILES: MappingProxyType[str, Files] = MappingProxyType({"xlsx": read_workbook, "sqlite": read_sqlite})
 
 # %% ../../nbs/13_readers.ipynb #c008
@@ -37,7 +46,7 @@ def _read_stream(m: Member, fmt: Format, out: Collector) -> Iterator[pa.RecordBa
     if fmt.kind == "xml" and re.sub("[-_]", "", encoding.lower()) == "utf8":  # the file says itself how it is written
         encoding = xml_encoding(m.stream.peek(256))
     feed = Utf8(m.stream, encoding)
-    out.original, out.exact = feed.original, feed.exact
+    out.original, out.exact = partial(as_received, feed), feed.exact
     yield from STREAMS[fmt.kind](feed, fmt, out)
 
 
@@ -60,10 +69,11 @@ def _read(path: Path, fmt: Format, out: Collector) -> Iterator[pa.RecordBatch]:
     yield from hand_on(out, full=False)
 
 # %% ../../nbs/13_readers.ipynb #c009
-def read_records(path: Path,  # any file; gzip and zip are seen from its bytes
-                 fmt: Format,  # as declared
-                 *,
-                 batch_rows: int = 50_000,  # most records in a batch
-                 ) -> Iterator[pa.RecordBatch]:  # of READ_SCHEMA
+def read_records(
+    path: Path,  # any file; gzip and zip are seen from its bytes
+    fmt: Format,  # as declared
+    *,
+    batch_rows: int = 50_000,  # most records in a batch
+) -> Iterator[pa.RecordBatch]:  # of READ_SCHEMA
     "Read every record of a file, good and bad, once, in order. Raises InputError if it cannot be opened."
     yield from _read(Path(path), fmt, Collector(batch_rows))

@@ -54,8 +54,9 @@ FAULTS = MappingProxyType(
 )
 
 # %% ../../nbs/10_records.ipynb #c010
-def column_names(header: Iterable[str | None],  # as received
-                 ) -> tuple[str, ...]:  # all different, none empty
+def column_names(
+    header: Iterable[str | None],  # as received
+) -> tuple[str, ...]:  # all different, none empty
     "Name every column: trimmed, `column_3` where there is no name, `Date_2` where it was taken."
     names: dict[str, int] = {}
     for i, name in enumerate(header, 1):
@@ -75,9 +76,11 @@ BATCH_BYTES = 32 * 2**20
 class Collector:
     "Gathers records and faults in the order of the file and hands them on in batches."
 
-    def __init__(self, batch_rows: int = 50_000,  # most records in a batch
-                 batch_bytes: int = BATCH_BYTES,  # a batch is handed on when this much was read
-                 ) -> None:
+    def __init__(
+        self,
+        batch_rows: int = 50_000,  # most records in a batch
+        batch_bytes: int = BATCH_BYTES,  # a batch is handed on when this much was read
+    ) -> None:
         self.batch_rows, self.batch_bytes = batch_rows, batch_bytes
         self.done, self.member = 0, ""
         self.original: Callable[[bytes], bytes] = bytes  # back to the bytes as received
@@ -99,13 +102,14 @@ class Collector:
         return len(self.names)
 
 # %% ../../nbs/10_records.ipynb #c016
-def add_rows(out: Collector,  # where to
-             names: tuple[str, ...],  # columns, the same for all
-             values: Sequence[str | None],  # row after row, flat
-             lines: Sequence[int | None],  # first line of each record
-             offsets: Sequence[int | None],  # first byte of each record
-             size: int,  # what it takes, bytes
-             ) -> None:
+def add_rows(
+    out: Collector,  # where to
+    names: tuple[str, ...],  # columns, the same for all
+    values: Sequence[str | None],  # row after row, flat
+    lines: Sequence[int | None],  # first line of each record
+    offsets: Sequence[int | None],  # first byte of each record
+    size: int,  # what it takes, bytes
+) -> None:
     "Add many records of one shape."
     out.names.extend([names] * len(lines))
     out.members.extend([out.member] * len(lines))
@@ -115,13 +119,14 @@ def add_rows(out: Collector,  # where to
     out.size += size
 
 # %% ../../nbs/10_records.ipynb #c018
-def add_record(out: Collector,  # where to
-               names: tuple[str, ...],  # its columns
-               values: Sequence[str | None],  # their values
-               line: int | None = None,  # first line
-               offset: int | None = None,  # first byte
-               repair: str | None = None,  # what was mended
-               ) -> None:
+def add_record(
+    out: Collector,  # where to
+    names: tuple[str, ...],  # its columns
+    values: Sequence[str | None],  # their values
+    line: int | None = None,  # first line
+    offset: int | None = None,  # first byte
+    repair: str | None = None,  # what was mended
+) -> None:
     "Add one record; one without any value is a fault."
     if not any(values):
         return add_fault(out, "empty_record", "\t".join(v or "" for v in values).encode(), line, offset)
@@ -130,13 +135,14 @@ def add_record(out: Collector,  # where to
     add_rows(out, names, values, (line,), (offset,), 64 + sum(len(v) for v in values if v))
 
 # %% ../../nbs/10_records.ipynb #c019
-def add_fault(out: Collector,  # where to
-              code: str,  # one of FAULTS
-              raw: bytes,  # what could not be read
-              line: int | None = None,  # first line
-              offset: int | None = None,  # first byte
-              detail: str = "",  # plain words; default: those of the code
-              ) -> None:
+def add_fault(
+    out: Collector,  # where to
+    code: str,  # one of FAULTS
+    raw: bytes,  # what could not be read
+    line: int | None = None,  # first line
+    offset: int | None = None,  # first byte
+    detail: str = "",  # plain words; default: those of the code
+) -> None:
     "Add one record that could not be read."
     words = detail or FAULTS[code]
     out.faults[len(out)] = (code, words.encode("utf-8", "replace").decode(), out.original(raw[:RAW_LIMIT])[:RAW_LIMIT])
@@ -161,20 +167,25 @@ def _fields(out: Collector) -> pa.MapArray:
     return pa.MapArray.from_arrays(offsets, _keys(out.names), pa.array(out.values, pa.string()), mask=pa.array(mask))
 
 # %% ../../nbs/10_records.ipynb #c023
-def hand_on(out: Collector,  # what was gathered
-            full: bool = True,  # only if there is enough for a batch
-            ) -> Iterator[pa.RecordBatch]:
+def hand_on(
+    out: Collector,  # what was gathered
+    full: bool = True,  # only if there is enough for a batch
+) -> Iterator[pa.RecordBatch]:
     "Give what was gathered as batches of READ_SCHEMA, and forget it."
     n = len(out)
     if not n or (full and n < out.batch_rows and out.size < out.batch_bytes):
         return
-    code, detail, raw = ([f[i] for f in out.faults.values()] for i in range(3))
-    where = list(out.faults)
-    columns = [pa.array(out.members), pa.array(np.arange(out.done + 1, out.done + n + 1)), pa.array(out.lines, pa.int64()),
-               pa.array(out.offsets, pa.int64()), _fields(out), _sparse(out.repairs, n), _sparse(dict(zip(where, code, strict=True)), n),
-               _sparse(dict(zip(where, detail, strict=True)), n)]
-    found = dict(zip(where, raw, strict=True))
-    columns.append(pa.array([found.get(i) for i in range(n)], pa.binary()))
+    columns = [
+        pa.array(out.members),
+        pa.array(np.arange(out.done + 1, out.done + n + 1)),
+        pa.array(out.lines, pa.int64()),
+        pa.array(out.offsets, pa.int64()),
+        _fields(out),
+        _sparse(out.repairs, n),
+        _sparse({i: code for i, (code, _, _) in out.faults.items()}, n),
+        _sparse({i: words for i, (_, words, _) in out.faults.items()}, n),
+        pa.array([out.faults[i][2] if i in out.faults else None for i in range(n)], pa.binary()),
+    ]
     batch = pa.RecordBatch.from_arrays(columns, schema=READ_SCHEMA)
     out.done += n
     out.clear()

@@ -23,30 +23,17 @@ from .records import RAW_LIMIT, Collector, add_fault, add_record, column_names, 
 DEEPEST = 100
 
 
-class _Unsafe(Exception):
-    "The document cannot be read without danger; a fault's code."
-
-
-def _refuse(*_: object) -> int:
-    raise _Unsafe("unsafe_xml")
-
-
-def _local(name: str) -> str:
-    return name.rpartition(":")[2]
-
-
 class _Record:
     "The record that is being read."
 
     def __init__(self, begin: int, line: int) -> None:
         self.begin, self.line, self.below = begin, line, 0
-        self.deep = False
+        self.deep = self.nested = False  # too deep; an element of the record's own name is in it
         self.names: list[str] = []
         self.values: list[str] = []
         self.path = [""]  # of the open elements, from the record down
         self.texts: list[list[str]] = [[]]
         self.said = [False]  # whether an open element has children or attributes
-        self.nested = False  # an element of the record's own name is in it
 
     def attributes(self, found: list[str]) -> None:
         path, self.said[-1] = self.path[-1], True
@@ -55,53 +42,56 @@ class _Record:
                 self.names.append(f"{path}@{_local(found[i])}")
                 self.values.append(found[i + 1])
 
-    def open(self, name: str) -> None:
-        if self.below or len(self.path) == DEEPEST:
-            self.below, self.deep = self.below + 1, True
-            return
-        path = self.path[-1]
-        self.said[-1] = True
-        self.path.append(f"{path}.{name}" if path else name)
-        self.texts.append([])
-        self.said.append(False)
 
-    def close(self) -> bool:
-        "Close the innermost element; whether that was the record."
-        if self.below:
-            self.below -= 1
-            return False
-        text, path = "".join(self.texts.pop()), self.path.pop()
-        if (not self.said.pop() and path) or text.strip():
-            self.names.append(path or "#text")
-            self.values.append(text)
-        return not self.path
+def _local(name: str) -> str:
+    "A name without its prefix."
+    return name.rpartition(":")[2]
 
-# %% ../../nbs/12_xmlish.ipynb #c009
+# %% ../../nbs/12_xmlish.ipynb #c006
+def _open(r: _Record, name: str) -> None:
+    "A child begins; below DEEPEST levels they are counted only."
+    if r.below or len(r.path) == DEEPEST:
+        r.below, r.deep = r.below + 1, True
+        return
+    path, r.said[-1] = r.path[-1], True
+    r.path.append(f"{path}.{name}" if path else name)
+    r.texts.append([])
+    r.said.append(False)
+
+
+def _close(r: _Record) -> bool:
+    "The innermost element ends; whether that was the record."
+    if r.below:
+        r.below -= 1
+        return False
+    text, path = "".join(r.texts.pop()), r.path.pop()
+    if (not r.said.pop() and path) or text.strip():
+        r.names.append(path or "#text")
+        r.values.append(text)
+    return not r.path
+
+# %% ../../nbs/12_xmlish.ipynb #c010
 Done = Callable[[_Record, int], None]  # told of each record and where it ends
 
 
-class _Handlers:
-    "What to do when elements begin and end."
+class _Unsafe(Exception):
+    "The document cannot be read without danger; a fault's code."
+
+
+def _refuse(*_: object) -> int:
+    raise _Unsafe("unsafe_xml")
+
+
+class _State:
+    "Where a parser is."
 
     def __init__(self, wanted: str, done: Done, around: list[str]) -> None:
         self.wanted, self.done, self.around = wanted, done, list(around)
         self.expat = expat.ParserCreate("utf-8")
         self.record: _Record | None = None
         self.seen: dict[str, None] = {}  # elements around records
-        self.shift = self.lines = 0
+        self.shift = self.lines = 0  # from the parser's count to the file's
         self.good = -1  # where the last element around or after a record begins: up to there all is well
-
-    def start(self, name: str, attributes: list[str]) -> None:
-        local = _local(name)
-        if self.record:
-            self.record.open(local)
-            self.record.nested = self.record.nested or local == self.wanted
-        elif local == self.wanted:
-            self.record = _Record(self.shift + self.expat.CurrentByteIndex, self.lines + self.expat.CurrentLineNumber)
-        else:
-            return self.outside(name)
-        if attributes and not self.record.below:
-            self.record.attributes(attributes)
 
     def outside(self, name: str) -> None:
         self.good = self.shift + self.expat.CurrentByteIndex
@@ -111,19 +101,35 @@ class _Handlers:
         if len(self.around) > 1000:
             raise _Unsafe("too_deep")
 
+# %% ../../nbs/12_xmlish.ipynb #c011
+class _Handlers(_State):
+    "What to do when elements begin and end."
+
+    def start(self, name: str, attributes: list[str]) -> None:
+        local = _local(name)
+        if self.record:
+            _open(self.record, local)
+            self.record.nested = self.record.nested or local == self.wanted
+        elif local == self.wanted:
+            self.record = _Record(self.shift + self.expat.CurrentByteIndex, self.lines + self.expat.CurrentLineNumber)
+        else:
+            return self.outside(name)
+        if attributes and not self.record.below:
+            self.record.attributes(attributes)
+
     def text(self, data: str) -> None:
         if self.record and not self.record.below:
             self.record.texts[-1].append(data)
 
     def end(self, name: str) -> None:
-        if not self.record:
+        record = self.record
+        if not record:
             del self.around[-1:]
-        elif self.record.close():
-            self.record, record = None, self.record
-            self.good = self.shift + self.expat.CurrentByteIndex
+        elif _close(record):
+            self.record, self.good = None, self.shift + self.expat.CurrentByteIndex
             self.done(record, self.good)
 
-# %% ../../nbs/12_xmlish.ipynb #c010
+# %% ../../nbs/12_xmlish.ipynb #c012
 class _Parser(_Handlers):
     "Reads from one place of the file to the next error."
 
@@ -143,13 +149,14 @@ class _Parser(_Handlers):
         "First byte of the file that is still needed."
         return self.record.begin if self.record else max(self.begun, self.shift + self.expat.CurrentByteIndex)
 
-# %% ../../nbs/12_xmlish.ipynb #c013
+# %% ../../nbs/12_xmlish.ipynb #c015
 class _Reader:
     "Reads a stream, and goes on at the next record after an error."
 
     def __init__(self, wanted: str, limit: int, out: Collector, offset: int) -> None:
         self.wanted, self.limit, self.out, self.offset, self.line = wanted, limit, out, offset, 1
         self.buf, self.final, self.mended, self.found, self.nested = b"", False, False, False, False
+        self.stale = False  # elements around the records may have closed unseen
         self.names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.next = re.compile(rb"<(?:[^\s<>/!?:]+:)?" + re.escape(wanted.encode()) + rb"(?=[\s/>])")
         self.parser = _Parser(wanted, self.add, [], offset, 1)
@@ -176,7 +183,7 @@ class _Reader:
             names = self.names[key] = column_names(key)
         add_record(self.out, names, r.values, r.line, r.begin)
 
-# %% ../../nbs/12_xmlish.ipynb #c015
+# %% ../../nbs/12_xmlish.ipynb #c018
 @dataclass
 class _Lost:
     "A record that cannot be read, while the next one is looked for."
@@ -198,7 +205,7 @@ def _lose(r: _Reader, begin: int, code: str, words: str, between: bool = False, 
     r.drop(begin - r.offset)
     r.lost = _Lost(code, words, r.line, begin, between, skip)
 
-
+# %% ../../nbs/12_xmlish.ipynb #c020
 def _resume(r: _Reader) -> bool:
     "Go on at the next record; whether it is in sight."
     lost = r.lost
@@ -211,16 +218,18 @@ def _resume(r: _Reader) -> bool:
     r.drop(end)
     if not found and not r.final:
         return False
-    if not (lost.between and _TAGS_ONLY.fullmatch(lost.raw[:RAW_LIMIT]) and (found or r.mended)):
+    if not (lost.between and _TAGS_ONLY.fullmatch(lost.raw[:RAW_LIMIT]) and (found or r.stale)):
         code = (lost.code == "bad_xml" and wrong_with(read_text(lost.raw)[0])) or lost.code
         add_fault(r.out, code, lost.raw.rstrip(), lost.line, lost.offset, lost.words if code == lost.code else "")
         r.mended = True
+    around = r.parser.around
+    r.stale = r.stale or lost.between or (bool(around) and b"</" + around[-1].encode() in lost.raw)
     r.lost = None
     if found:
-        r.parser = _Parser(r.wanted, r.add, r.parser.around or ["_"], r.offset, r.line)
+        r.parser = _Parser(r.wanted, r.add, around or ["_"], r.offset, r.line)
     return found is not None
 
-# %% ../../nbs/12_xmlish.ipynb #c016
+# %% ../../nbs/12_xmlish.ipynb #c022
 _PIECE = 2**17
 _ENDED = (3, 5, 6)  # expat's codes: no element found, unclosed token, partial character
 _CUT = "The record is cut: another one begins inside it"
@@ -239,9 +248,11 @@ def _failed(r: _Reader, e: expat.ExpatError) -> None:
         _lose(r, begin, *(("torn_record", _CUT) if p.record and other else (code, words)))
     else:
         code, words = ("torn_record", "The file ends before it is closed") if ended else (code, words)
+        begin = r.buf.rfind(b"<", 0, at - r.offset + 1)  # of the tag that is wrong
+        at = r.offset + begin if begin >= 0 and b">" not in r.buf[begin : at - r.offset] else at
         _lose(r, at, code, words, between=True, skip=int(at == p.begun))
 
-
+# %% ../../nbs/12_xmlish.ipynb #c023
 def _too_far(r: _Reader) -> bool:
     "Whether the record, or what else is open, goes on for too long."
     p, kept = r.parser, r.offset + len(r.buf) - r.parser.at()
@@ -265,7 +276,7 @@ def _parse(r: _Reader, data: bytes) -> None:
             return
         data = r.buf
 
-# %% ../../nbs/12_xmlish.ipynb #c017
+# %% ../../nbs/12_xmlish.ipynb #c025
 def _push(r: _Reader, data: bytes) -> None:
     "Read on."
     r.final = not data
@@ -284,36 +295,38 @@ def _unknown(r: _Reader) -> str:
         return ""
     return f"The file has no element `{r.wanted}`; it has {', '.join(r.parser.seen)}"
 
-
-def read_xml(feed: Utf8,  # a member
-             fmt: Format,  # `records` = local name of the record element
-             out: Collector,  # where the records go
-             ) -> Iterator[pa.RecordBatch]:
+# %% ../../nbs/12_xmlish.ipynb #c026
+def read_xml(
+    feed: Utf8,  # a member
+    fmt: Format,  # `records` = local name of the record element
+    out: Collector,  # where the records go
+) -> Iterator[pa.RecordBatch]:
     "Read XML: one record for each element of the declared name."
     chunk = feed.read()
     lead = len(chunk) - len(chunk.lstrip())
     r = _Reader(fmt.records, fmt.max_record_bytes, out, feed.start + lead)
-    chunk = chunk[lead:]
+    chunk = begin = chunk[lead:]
     try:
         while chunk:
             _push(r, chunk)
             yield from hand_on(out)
             chunk = feed.read()
-        if r.offset > feed.start or r.buf:
-            r.mended = r.mended or feed.fault is not None
+        if begin:
+            r.stale = r.stale or feed.fault is not None
             _push(r, b"")
             if words := _unknown(r):
                 add_fault(out, "bad_xml", b"", None, None, words)
     except _Unsafe as e:
         add_fault(out, e.args[0], r.buf, r.line, r.offset)
 
-# %% ../../nbs/12_xmlish.ipynb #c019
+# %% ../../nbs/12_xmlish.ipynb #c028
 _DECLARED = re.compile(rb'^\s*<\?xml[^>]*?encoding\s*=\s*["\']([\w.-]+)["\']')
 
 
-def xml_encoding(head: bytes,  # the first bytes of the file
-                 default: str = "utf-8",  # where the file says nothing, or nonsense
-                 ) -> str:  # Python codec
+def xml_encoding(
+    head: bytes,  # the first bytes of the file
+    default: str = "utf-8",  # where the file says nothing, or nonsense
+) -> str:  # Python codec
     "The encoding that an XML file declares."
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
