@@ -122,9 +122,7 @@ def speed(rows: int = 500_000) -> None:
         con.create_table("o", classify(t), overwrite=True)
         best, busy = min(best, time.perf_counter() - start), min(busy, time.process_time() - cpu)
     size = sum(map(len, texts)) / rows
-    print(
-        f"speed: {rows / best:,.0f} texts/s on 2 threads, {rows / busy:,.0f} per CPU second, {size:.0f} characters"
-    )
+    print(f"speed: {rows / best:,.0f} texts/s on 2 threads, {rows / busy:,.0f} per CPU second, {size:.0f} characters")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class _Dialect:
 
 
 def _dialect(head: bytes, fmt: Format) -> _Dialect:
-    return _Dialect(fmt.escape == "\\" or bool(_MYSQL.search(head) and not _OTHER.match(head)))
+    return _Dialect(fmt.escape == "\\" or bool(_MYSQL.search(head) and not _OTHER.match(head[:300])))
 
 # %% ../../nbs/12_dumps.ipynb #c007
 _TEXT = re.compile(r"(?:[nN]|_\w+\s*)?([eE]?)'(.*)'(?:::[\w\s\[\]().\"]+)?", re.DOTALL)
@@ -135,6 +135,11 @@ class _Dump:
         self.names: tuple[str, ...] = ()
         self.created: tuple[str, ...] = ()
         self.seen: dict[str, None] = {}  # tables
+        table = re.escape(fmt.records.encode())
+        self.start = re.compile(  # rows of the table, on a line of their own: no text looks like that
+            rb"\n(?=(?:INSERT\s+(?:IGNORE\s+)?INTO|REPLACE\s+INTO|COPY)\s+[^\s(]*" + table + rb"[`\"\]\s(])",
+            re.IGNORECASE,
+        )
         self.found = self.kept = False
 
     def take(self, chunk: bytes) -> None:
@@ -190,7 +195,7 @@ def _statement(d: _Dump) -> bool:
     d.at = _past(_BLANK, d)
     if not d.rest() or (not d.final and d.rest() < _HEAD):
         return False
-    d.mode = "skip"
+    d.mode = "rows" if d.kept and d.buf[d.at : d.at + 1] == b"(" else "skip"  # rows after a stray semicolon
     if m := _INSERT.match(d.buf, d.at) or _COPY.match(d.buf, d.at):
         copy, wanted = m.re is _COPY, _wants(d, m[1])
         d.names, d.at = _listed(m[2]) or d.created, m.end()
@@ -208,7 +213,10 @@ def _past(what: re.Pattern[bytes], d: _Dump) -> int:
 # %% ../../nbs/12_dumps.ipynb #c020
 def _skip(d: _Dump) -> bool:
     "Go on to the end of a statement; False if more bytes are needed."
+    start = d.start.search(d.buf, d.at)
     for m in d.dialect.other.finditer(d.buf, d.at):
+        if start and start.end() < m.end():
+            break
         if m.group() == b";":
             d.mode, d.at = "statement", m.end()
             return True
@@ -218,25 +226,31 @@ def _skip(d: _Dump) -> bool:
             d.mode = "lost" if d.rest() > d.fmt.max_record_bytes else "skip"
             return d.mode == "lost"
         d.at = m.end()
-    d.at = len(d.buf) if d.final else max(d.at, len(d.buf) - 64)
-    return False
+    d.at, d.mode = (start.end(), "statement") if start else (max(d.at, len(d.buf) - 300), "skip")
+    if d.final and not start:
+        d.at = len(d.buf)
+    return start is not None
 
 # %% ../../nbs/12_dumps.ipynb #c023
 _GAP = re.compile(rb"(?:[\s,]++|--[^\n]*+\n|/\*.*?\*/)*+", re.DOTALL)
 _AGAIN = re.compile(rb"\n\s*(?=\(|(?:INSERT|REPLACE|COPY|CREATE|DROP|ALTER|LOCK|UNLOCK)\s)|\),\s*(?=\()", re.IGNORECASE)
 
 
+_TAIL = re.compile(rb";|(?:ON|RETURNING|AS)\b|\Z", re.IGNORECASE)  # what may follow the rows
+
+
 def _rows(d: _Dump) -> bool:
     "Read the rows of an INSERT; False if more bytes are needed."
     while True:
         d.at = _past(_GAP, d)
-        if not d.rest() or d.buf[d.at : d.at + 1] != b"(":
+        if _TAIL.match(d.buf, d.at):
             d.mode = "skip" if d.rest() else "rows"
             return d.rest() > 0
         m = d.dialect.row.match(d.buf, d.at)
         if not m or (m.end() == len(d.buf) and not d.final):
-            enough = d.final or d.rest() > d.fmt.max_record_bytes
-            return enough and _broken(d, len(d.buf))
+            odd = d.buf[d.at : d.at + 1] != b"(" and _AGAIN.search(d.buf, d.at)
+            enough = d.final or odd or d.rest() > d.fmt.max_record_bytes
+            return bool(enough and _broken(d, len(d.buf)))
         values = _values(read_text(m.group())[0][1:-1], d.dialect)
         if d.names and len(values) != len(d.names) and _AGAIN.search(d.buf, d.at + 1, m.end()):
             return _broken(d, m.end())
@@ -246,10 +260,10 @@ def _rows(d: _Dump) -> bool:
 # %% ../../nbs/12_dumps.ipynb #c025
 def _broken(d: _Dump, end: int) -> bool:
     "The row here, up to byte `end`, cannot be read."
-    again = _AGAIN.search(d.buf, d.at + 1, end)
+    again = _AGAIN.search(d.buf, d.at, end)
     end = again.end() if again else end
     if again or d.final:
-        _fault(d, "torn_record", d.at, end, "The row is cut: a text in it is not closed")
+        _fault(d, "torn_record", d.at, end, "The row is cut: a bracket or a quote in it is missing")
     else:
         _fault(d, "too_long", d.at, end)
     d.at = end

@@ -330,8 +330,9 @@ class _Walk:
         self.fmt, self.out, self.offset, self.line = fmt, out, offset, 1
         self.buf, self.final, self.inside, self.window = b"", False, False, _WINDOW
         self.stack: list[list[str]] = []  # open brackets, each with the key it is at
+        self.beyond = 0  # brackets that are open on top of the first 1000
         self.keys: dict[str, None] = {}  # seen on the outermost level
-        self.begun = self.broken = self.cut = False
+        self.begun = self.broken = self.cut = self.closing = False
         self.last = b""  # text last seen: it may be a key
         self.next: re.Pattern[bytes] | None = None  # how a record begins
         self.lost: tuple[bytes, int, int] | None = None  # a record that is passed over: its beginning, line and offset
@@ -360,6 +361,13 @@ def _shorten(w: _Walk) -> None:
         w.buf = b'"' + b"\\" * escape
 
 
+def _below(w: _Walk, token: bytes) -> None:
+    "Brackets in brackets in brackets are counted only."
+    w.beyond += 1 if token in b"{[" else -1
+    if w.beyond < 0:
+        w.beyond, w.stack = 0, w.stack[:-1]
+
+
 def _key(w: _Walk) -> None:
     "The text last seen is a key."
     if w.stack:
@@ -376,7 +384,9 @@ def _seek(w: _Walk) -> bool:
             w.drop(m.start())
             _shorten(w)
             return False
-        if token in (b"{", b"["):
+        if len(w.stack) == 1000 and token in b"{}[]":
+            _below(w, token)
+        elif token in (b"{", b"["):
             w.inside = not w.stack if not w.fmt.records else token == b"[" and w.path() == w.fmt.records
             if not w.inside or token == b"[":
                 w.stack.append([token.decode(), ""])
@@ -396,6 +406,7 @@ def _seek(w: _Walk) -> bool:
 
 # %% ../../nbs/12_jsonish.ipynb #c040
 _CUT = "The record is cut: another one begins inside it"
+_GOES_ON = re.compile(rb"]\s*,?\s*\{")
 _ENDS = "The file ends in the middle of the record"
 _NO_OBJECT = "Between two records stands something that is no object"
 _FIRST_KEY = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*+")\s*:', re.DOTALL)
@@ -412,19 +423,26 @@ def _learn(w: _Walk, raw: bytes) -> None:
     if w.next is None and (m := _FIRST_KEY.match(raw)):
         w.next = re.compile(rb"[,\[\s](\{\s*" + re.escape(m.group(1)) + rb"\s*:)")
 
+
+def _again(w: _Walk, code: str, a: int, after: int, words: str) -> int:
+    "Bytes from a on cannot be read; go on at the record that begins at byte `after`, carefully at first."
+    w.fault(code, a, after, words)
+    w.window = _WINDOW // 16
+    return after
+
 # %% ../../nbs/12_jsonish.ipynb #c042
 def _one_by_one(w: _Walk, begins: list[int], ends: list[int]) -> int:
     "Add records, each looked at; where to go on."
     at = 0
     for b, e in zip(begins, ends, strict=True):
         if w.buf[at:b].strip(_SPACE):
+            if (after := _next(w, at, b)) > 0:
+                return _again(w, "bad_json", at, after, _NO_OBJECT)
             w.fault("bad_json", at, b, _NO_OBJECT)
         raw, at = w.buf[b:e], e
         found = understand(raw)
         if found.fault in ("torn_record", "bad_json") and (after := _next(w, b + 1, e)) > 0:
-            w.fault("torn_record", b, after, _CUT)
-            w.window = _WINDOW // 16
-            return after
+            return _again(w, "torn_record", b, after, _CUT)
         if found.fault or e - b > w.fmt.max_record_bytes:
             w.fault(found.fault or "too_long", b, e, found.detail)
         else:
@@ -432,7 +450,7 @@ def _one_by_one(w: _Walk, begins: list[int], ends: list[int]) -> int:
             _add(w.out, found, raw, None, w.offset + b)
     return at
 
-
+# %% ../../nbs/12_jsonish.ipynb #c042b
 def _in_bulk(w: _Walk, begins: list[int], ends: list[int]) -> bool:
     "Add records, if all are as they should be."
     if w.next is None or any(w.buf[a:b].strip() not in (b"", b",") for a, b in zip([0, *ends], begins, strict=False)):
@@ -461,19 +479,33 @@ def _inside(w: _Walk) -> bool:
         return True
     if w.buf[at:close].strip(_SPACE):
         w.fault("bad_json", at, close, _NO_OBJECT)
-    w.inside, w.stack = False, w.stack[:-1]
-    w.drop(close + 1)
+    w.drop(close)
+    w.closing = True
     return True
 
-# %% ../../nbs/12_jsonish.ipynb #c045
+# %% ../../nbs/12_jsonish.ipynb #c044
+def _close(w: _Walk) -> bool:
+    "Leave the array; a bracket that cannot be its end, or is followed by another record, is a stray one."
+    if len(w.buf) < 256 and not w.final:
+        return False
+    goes_on = [kind for kind, _ in w.stack[-2:]] == ["{", "["] and _GOES_ON.match(w.buf)
+    if goes_on or not w.stack or w.buf[:1] != b"]":
+        w.fault("bad_json", 0, 1, "A bracket that closes nothing")
+    else:
+        w.inside, w.stack = False, w.stack[:-1]
+    w.closing = False
+    w.drop(1)
+    return True
+
+# %% ../../nbs/12_jsonish.ipynb #c047
 def _unfinished(w: _Walk, at: int, broken: bool) -> bool:
     "Settle a record that begins at byte `at` and has no end yet; False if more bytes are needed."
     n, limit = len(w.buf), w.fmt.max_record_bytes
-    if (after := _next(w, at + 1, n) if broken or w.final or n - at > limit else -1) > 0:
-        w.fault("torn_record", 0, after, _CUT)
-        w.drop(after)
-        w.window = _WINDOW // 16
-        return True
+    strange = bool(w.buf[:at].strip(_SPACE))
+    if strange or broken or w.final or n - at > limit:
+        if (after := _next(w, 0 if strange else at + 1, n)) > 0:
+            w.drop(_again(w, "bad_json" if strange else "torn_record", 0, after, _NO_OBJECT if strange else _CUT))
+            return True
     if at < n and not w.final:
         if n - at > limit:
             w.lost = (w.buf[at : at + RAW_LIMIT], w.line + w.buf.count(b"\n", 0, at), w.offset + at)
@@ -486,7 +518,7 @@ def _unfinished(w: _Walk, at: int, broken: bool) -> bool:
         w.drop(n)
     return False
 
-# %% ../../nbs/12_jsonish.ipynb #c046
+# %% ../../nbs/12_jsonish.ipynb #c048
 def _pass_over(w: _Walk) -> bool:
     "Pass over a record that is too long; False if its end is not in sight."
     assert w.lost
@@ -500,13 +532,20 @@ def _pass_over(w: _Walk) -> bool:
     w.lost, w.window, w.cut = None, _WINDOW, at < 0
     return at >= 0
 
-# %% ../../nbs/12_jsonish.ipynb #c047
+# %% ../../nbs/12_jsonish.ipynb #c049
 def _missing(w: _Walk) -> str:
     "What is missing at the end of a file, in words."
     if w.begun:
         return "The file ends before its array is closed" if (w.stack or w.broken) and not w.cut else ""
     where = f"array at `{w.fmt.records}`" if w.fmt.records else "object"
     return f"The file has no {where}" + (f"; it has {', '.join(w.keys)}" if w.keys else "")
+
+
+def _step(w: _Walk) -> bool:
+    "Go on in the way that the place asks for; False if more bytes are needed."
+    if w.closing:
+        return _close(w)
+    return _pass_over(w) if w.lost else _inside(w) if w.inside else _seek(w)
 
 
 def read_json(
@@ -519,7 +558,7 @@ def read_json(
     while not w.final:
         chunk = feed.read()
         w.buf, w.final, blank = w.buf + chunk, not chunk, blank and not chunk.strip()
-        while w.buf and (_pass_over(w) if w.lost else _inside(w) if w.inside else _seek(w)):
+        while w.buf and _step(w):
             yield from hand_on(out)
     if not blank and (words := _missing(w)):
         add_fault(out, "torn_record" if w.begun else "bad_json", b"", w.line, None, words)
