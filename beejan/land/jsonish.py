@@ -450,7 +450,7 @@ def _one_by_one(w: _Walk, begins: list[int], ends: list[int]) -> int:
             _add(w.out, found, raw, None, w.offset + b)
     return at
 
-# %% ../../nbs/12_jsonish.ipynb #c042b
+
 def _in_bulk(w: _Walk, begins: list[int], ends: list[int]) -> bool:
     "Add records, if all are as they should be."
     if w.next is None or any(w.buf[a:b].strip() not in (b"", b",") for a, b in zip([0, *ends], begins, strict=False)):
@@ -489,12 +489,13 @@ def _close(w: _Walk) -> bool:
     if len(w.buf) < 256 and not w.final:
         return False
     goes_on = [kind for kind, _ in w.stack[-2:]] == ["{", "["] and _GOES_ON.match(w.buf)
+    end = len(w.buf) - len(w.buf.lstrip(b"} \n")) or 1  # several of them are one accident
     if goes_on or not w.stack or w.buf[:1] != b"]":
-        w.fault("bad_json", 0, 1, "A bracket that closes nothing")
+        w.fault("bad_json", 0, end, "A bracket that closes nothing")
     else:
         w.inside, w.stack = False, w.stack[:-1]
     w.closing = False
-    w.drop(1)
+    w.drop(end)
     return True
 
 # %% ../../nbs/12_jsonish.ipynb #c047
