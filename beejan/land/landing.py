@@ -19,7 +19,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from ..core.errors import InputError
-from ..core.lake import Lake, append, commit, table
+from ..core.lake import Lake, commit
 from ..core.sources import Source, source_files
 from .readers import READ_SCHEMA, read_records
 
@@ -109,21 +109,28 @@ def _compare(con: Backend, source: str, name: str) -> Landed:
     return Landed(source, name, change, received, landed, faults, received - landed - faults, vanished)
 
 # %% ../../nbs/18_landing.ipynb #c018
-def _write(con: Backend, fresh: ir.Table, facts: dict[str, object]) -> int:
-    seq = int(table(con, "raw.batch").batch_seq.max().fill_null(0).execute()) + 1
-    now = ibis.now().cast("timestamp('UTC')")
-    rows = fresh.mutate(
-        source=ibis.literal(facts["source"]),
-        batch_id=ibis.literal(facts["batch_id"]),
-        batch_seq=ibis.literal(seq),
-        arrived_at=now,
-        parser_version=ibis.literal(facts["parser_version"]),
-    )
-    append(con, "raw.record", rows.filter(_.fault.isnull()))
-    append(con, "raw.fault", rows.filter(_.fault.notnull()))
-    one = ibis.memtable({k: [v] for k, v in facts.items()} | {"batch_seq": [seq]})
-    append(con, "raw.batch", one.mutate(arrived_at=now))
-    return seq
+_WRITE = """
+INSERT INTO lake.raw.{table} BY NAME
+SELECT * EXCLUDE ({leave}), $source AS source, $batch_id AS batch_id, $batch_seq::BIGINT AS batch_seq,
+       now() AS arrived_at{more}
+FROM beejan_fresh WHERE fault IS {kind}
+"""
+_RECORDS = _WRITE.format(table="record", leave="fault, detail, raw", more="", kind="NULL")
+_FAULTS = _WRITE.format(
+    table="fault", leave="fields, repair", more=", $parser_version AS parser_version", kind="NOT NULL"
+)
+
+
+def _write(con: Backend, facts: dict[str, object]) -> None:
+    seq = con.raw_sql("SELECT coalesce(max(batch_seq), 0) + 1 FROM lake.raw.batch").fetchone()[0]
+    facts = {"batch_seq": seq, **facts}
+    point = {k: facts[k] for k in ("source", "batch_id", "batch_seq")}
+    if facts["landed"]:
+        con.raw_sql(_RECORDS, parameters=point)
+    if facts["faults"]:
+        con.raw_sql(_FAULTS, parameters=point | {"parser_version": facts["parser_version"]})
+    row = ", ".join(f"${k} AS {k}" for k in facts)
+    con.raw_sql(f"INSERT INTO lake.raw.batch BY NAME SELECT {row}, now() AS arrived_at", parameters=facts)
 
 # %% ../../nbs/18_landing.ipynb #c019
 def land_file(
@@ -145,7 +152,7 @@ def land_file(
     done = _compare(con, source.name, name)
     batch = hashlib.md5(f"{source.name}\0{name}\0{digest}".encode(), usedforsecurity=False).hexdigest()
     facts = {"batch_id": batch, "file_hash": digest, "bytes": before.st_size, "parser_version": version("beejan")}
-    commit(lake, con, lambda c: _write(c, c.table("beejan_fresh"), vars(done) | facts), f"land {name}")
+    commit(lake, con, lambda c: _write(c, vars(done) | facts), f"land {name}")
     return done
 
 # %% ../../nbs/18_landing.ipynb #c025
