@@ -47,6 +47,7 @@ def _connect(settings: Settings) -> Backend:
     for name in ("ducklake", "postgres_scanner" if postgres else "sqlite_scanner"):
         con.raw_sql(f"LOAD '{_extension(name)}'")
     con.raw_sql("SET TimeZone = 'UTC'")
+    con.raw_sql("SET enable_progress_bar = false")
     return con
 
 # %% ../../nbs/04_lake.ipynb #c007
@@ -222,15 +223,15 @@ def append(
 def replace_rows(
     con: Backend,  # a writer, inside `commit`
     name: str,  # e.g. curated.contact
-    rows: ir.Table,  # the new state of these keys
+    rows: ir.Table,  # the new state of these keys; not read from the same table
 ) -> None:
     "Put `rows` in place of those with the same key."
     schema, short = name.split(".")
     keys = ", ".join(f'"{k}"' for k in table_spec(name).key)
-    con.create_table("beejan_replace", fit(rows, name), temp=True, overwrite=True)
-    con.raw_sql(f'DELETE FROM lake."{schema}"."{short}" WHERE ({keys}) IN (SELECT ({keys}) FROM beejan_replace)')
-    con.raw_sql(f'INSERT INTO lake."{schema}"."{short}" BY NAME FROM beejan_replace')
-    con.drop_table("beejan_replace")
+    con.create_table("beejan_keys", rows.select(*table_spec(name).key), temp=True, overwrite=True)
+    con.raw_sql(f'DELETE FROM lake."{schema}"."{short}" WHERE ({keys}) IN (FROM beejan_keys)')
+    append(con, name, rows)
+    con.drop_table("beejan_keys")
 
 # %% ../../nbs/04_lake.ipynb #c034
 def overwrite(

@@ -32,7 +32,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copyfile(p, Path(d) / p.name)
             path = Path(d) / path.name
         uri = f"file:{quote(str(path.resolve()))}" + ("" if beside else "?mode=ro&immutable=1")
-        with closing(sqlite3.connect(uri, uri=True)) as con:
+        # one reader at a time, on any thread
+        with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as con:
             con.execute("PRAGMA trusted_schema = OFF")
             con.execute("PRAGMA query_only = ON")
             con.text_factory = lambda b: b.decode(errors="surrogateescape")

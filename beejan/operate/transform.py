@@ -19,7 +19,7 @@ import pyarrow as pa
 from ibis import _
 from ibis.backends.duckdb import Backend
 
-from ..conform.contacts import CONFORMED, conform
+from ..conform.contacts import conform
 from ..core.errors import LakeError
 from ..core.keys import workspace_key
 from ..core.lake import Lake, append, commit, overwrite, replace_rows, table, writer
@@ -52,11 +52,12 @@ def _temp(con: Backend, name: str, rows: ir.Table) -> ir.Table:
 def _conform_pending(con: Backend, batches: ir.Table, declared: Mapping[str, Source], settings: Settings) -> ir.Table:
     names = batches.select("source").distinct().source.execute().tolist()
     key = workspace_key(settings.root, create=not table(con, "curated.watermark").count().execute())
-    con.create_table("beejan_conformed", schema=CONFORMED, temp=True, overwrite=True)
+    parts = []
     for name in sorted(names):
         records = table(con, "raw.record").filter(_.batch_id.isin(batches.batch_id), _.source == name)
-        con.insert("beejan_conformed", conform(records, declared[name], key, settings.operator.country))
-    return con.table("beejan_conformed")
+        rows = conform(records, declared[name], key, settings.operator.country)
+        parts.append(_temp(con, f"conformed_{name}", rows))
+    return ibis.union(*parts)
 
 # %% ../../nbs/63_transform.ipynb #c009
 def in_quarantine(
@@ -110,13 +111,11 @@ def judge(
 
 # %% ../../nbs/63_transform.ipynb #c015
 def versions(
-    conformed: ir.Table,  # records
-    judged: ir.Table,  # their outcomes
-) -> ir.Table:  # conformed rows that made or changed a contact; latest = the last of each contact
+    judged: ir.Table,  # outcomes
+) -> ir.Table:  # seq of the records that made or changed a contact; latest = the last of each contact
     "The records that count as versions of their contact."
-    kept = judged.filter((_.outcome == "loaded") | (_.reason == "revision")).select("seq")
-    t = conformed.semi_join(kept, "seq")
-    return t.mutate(latest=_.seq == _.seq.max().over(group_by="contact_id"))
+    kept = judged.filter((_.outcome == "loaded") | (_.reason == "revision"))
+    return kept.select("seq", latest=_.seq == _.seq.max().over(group_by="contact_id"))
 
 # %% ../../nbs/63_transform.ipynb #c018
 def _known(con: Backend, conformed: ir.Table) -> ir.Table:
@@ -138,8 +137,8 @@ def categorised(
     "Categorise texts, each distinct one once."
     distinct = _temp(con, "texts", contents.select("text").distinct())
     found = _temp(con, "categories", classify(distinct))
-    t = contents.select("seq", "text").left_join(found, contents.text.identical_to(found.text))
-    return t.drop("text", "text_right")
+    t = contents.select("seq", "text")
+    return t.left_join(found, t.text.identical_to(found.text)).drop("text", "text_right")
 
 # %% ../../nbs/63_transform.ipynb #c023
 def declared_categories(
@@ -315,7 +314,8 @@ def _worked(
     conformed = _conform_pending(con, batches, declared, settings)
     waiting = in_quarantine(conformed, faults, table(con, "curated.quarantine"))
     judged = _temp(con, "judged", judge(conformed, waiting, _known(con, conformed)))
-    content = _temp(con, "content", versions(conformed, judged))
+    kept = _temp(con, "versions", versions(judged))
+    content = conformed.inner_join(kept, "seq").select(*conformed.columns, "latest")
     say(f"categorise and compare: {int(content.count().execute())} texts")
     named = _temp(con, "named", categorised(con, content))
     linked, late = _linked(con, content)
@@ -405,7 +405,7 @@ def dry_run(
     found: dict[tuple[str, str, str], list[int]] = {}
     for path in source_files(source, settings.folder("data")):
         for batch in read_records(path, source.format):
-            rows = with_identity(ibis.memtable(pa.Table.from_batches([batch])))
+            rows = with_identity(ibis.memtable(pa.Table.from_batches([batch])).mutate(batch_id=ibis.literal("dry")))
             for row in _dry(con, rows, source, settings).to_pyarrow().to_pylist():
                 entry = found.setdefault((row["outcome"], row["reason"] or "", row["detail"] or ""), [0, row["line"]])
                 entry[0] += row["n"]
@@ -418,7 +418,6 @@ def dry_run(
 def _dry(con: Backend, rows: ir.Table, source: Source, settings: Settings) -> ir.Table:
     nobody = {
         "source": ibis.literal(source.name),
-        "batch_id": ibis.literal("dry"),
         "batch_seq": ibis.literal(0, "int64"),
         "corrects_batch": ibis.null("string"),
         "corrects_record": ibis.null("int64"),
