@@ -57,7 +57,11 @@ sms = []
 for p in sorted(data.glob("sms/*.xml")):
     try: sms.append(pd.DataFrame([{**e.attrib, "sms": e.text} for e in ET.parse(p).iter("sms")]))
     except ET.ParseError: pass
-forms = pd.concat(pd.read_sql("SELECT * FROM complaints", sqlite3.connect(p)) for p in data.glob("forms/*.sqlite"))
+forms = []
+for p in data.glob("forms/*.sqlite"):
+    con = sqlite3.connect(p); con.text_factory = lambda b: b.decode(errors="replace")
+    forms.append(pd.read_sql("SELECT * FROM complaints", con))
+forms = pd.concat(forms)
 sms = pd.concat(sms)
 t = pd.concat([
     pd.DataFrame({"channel": "call", "text": calls["Notes"], "phone": calls["Caller Number"],
@@ -102,7 +106,7 @@ def sms():
 @dlt.resource(name="forms")
 def forms():
     for p in data.glob("forms/*.sqlite"):
-        con = sqlite3.connect(p); con.row_factory = sqlite3.Row
+        con = sqlite3.connect(p); con.row_factory = sqlite3.Row; con.text_factory = lambda b: b.decode(errors="replace")
         yield [dict(r) for r in con.execute("SELECT * FROM complaints")]
 db = str(space / "dlt.duckdb")
 pipe = dlt.pipeline("b", destination=dlt.destinations.duckdb(db), dataset_name="d", pipelines_dir=str(space / "dlt"))
