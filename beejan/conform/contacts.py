@@ -17,7 +17,7 @@ from .flags import flag_list, join_flags
 from .phones import normalise_phones
 from .places import map_places
 from .text import map_channels, map_statuses, measure_text, repair_text
-from .times import parse_times
+from .times import ends_before, parse_times
 from ..core.keys import pseudonym
 from ..core.schema import SCHEMA_VERSION, table_spec
 from ..core.sources import TIME_TARGETS, Source
@@ -117,8 +117,13 @@ def with_times(
         lost = t[f"{target}_flags"].contains("time_unparsed")
         unread = ibis.coalesce(unread, ibis.ifelse(lost, ibis.literal(target), ibis.null("string")))
         flags.append(t[f"{target}_flags"])
-    early = ((t.closed_at < t.received_at) | (t.resolved_at < t.received_at)).fill_null(False)
-    return t.mutate(unread=unread, time_flags=join_flags(*flags, flag_list(closed_before_received=early)))
+    ends = (
+        ends_before(t[e], t[f"{e}_precision"], t.received_at).fill_null(False) for e in ("closed_at", "resolved_at")
+    )
+    return t.mutate(
+        unread=unread,
+        time_flags=join_flags(*flags, flag_list(closed_before_received=ibis.or_(*(e.fill_null(False) for e in ends)))),
+    )
 
 # %% ../../nbs/24_contacts.ipynb #c022
 def with_codes(

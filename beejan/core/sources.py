@@ -63,7 +63,11 @@ class Format(_Part):
     def _complete(self) -> "Format":
         if self.kind in ("xml", "sqlite", "sqldump") and not self.records:
             raise ValueError(f"`records` is needed for {self.kind}: the record element or the table")
-        if self.kind == "log" and not re.compile(self.pattern or "x").groupindex:
+        try:
+            named = re.compile(self.pattern).groupindex
+        except re.error as e:
+            raise ValueError(f"`pattern` is no regular expression ({e})") from None
+        if self.kind == "log" and not named:
             raise ValueError("`pattern` with named groups such as (?P<text>.*) is needed for log")
         return self
 
