@@ -47,7 +47,8 @@ def _connect(settings: Settings) -> Backend:
     for name in ("ducklake", "postgres_scanner" if postgres else "sqlite_scanner"):
         con.raw_sql(f"LOAD '{_extension(name)}'")
     con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET enable_progress_bar = false")
+    if con.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+        con.raw_sql("SET enable_progress_bar = false")  # it would draw into the output of a command
     return con
 
 # %% ../../nbs/04_lake.ipynb #c007
