@@ -9,6 +9,7 @@ __all__ = ['RESULT_TYPE', 'Parameter', 'parameters', 'pipelines', 'checked_param
 # %% ../../nbs/60_runs.ipynb #c002
 import ast
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -156,6 +157,7 @@ def _execute(run: Run, source: Path, target: Path, settings: Settings, out: Text
     env = {"BEEJAN_HOME": str(settings.root), "BEEJAN_RUN": run.run_id, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     before = {k: os.environ.get(k) for k in env}
     os.environ.update(env)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it doubts parameters that were checked here
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # papermill and the kernel client warn about their own internals
