@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 BIN := .venv/bin
-CODE := nbs pipelines beejan tests bench tools setup.py
-NOTEBOOKS := nbs pipelines tests bench tools setup.py
+CODE := nbs notebooks pipelines beejan tests bench tools setup.py
+NOTEBOOKS := nbs notebooks pipelines tests bench tools setup.py
 
 .PHONY: help
 help: ## print every target with one line
