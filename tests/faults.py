@@ -374,7 +374,7 @@ def write_zip(path: Path, maker: Maker, n: int) -> Expected:
 
 def write_zip_bomb(path: Path, size: int) -> Expected:
     """Zeros that unpack to a thousand times their size."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z, z.open("bomb.csv", "w") as f:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z, z.open("bomb.csv", "w", force_zip64=True) as f:
         for piece in zeros(size):
             f.write(piece)
     return Expected(faults=Counter(["unsafe_archive"]))
