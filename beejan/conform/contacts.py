@@ -7,6 +7,9 @@ __all__ = ['MANGLED', 'EMPTY', 'CONFORMED', 'picked', 'with_ids', 'keyed', 'with
            'with_verdict', 'with_keys', 'conform']
 
 # %% ../../nbs/24_contacts.ipynb #c002
+from collections.abc import Callable
+from functools import cache
+
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
@@ -64,19 +67,23 @@ def with_ids(
     )
 
 # %% ../../nbs/24_contacts.ipynb #c012
-def keyed(
-    values: ir.StringValue,  # identifiers in one spelling
-    key: bytes,  # the workspace's
-) -> ir.StringValue:  # 32 hex digits, or null
-    "The pseudonym of each value."
-
+@cache
+def _hashed(key: bytes) -> Callable[[ir.StringValue], ir.StringValue]:
     @ibis.udf.scalar.pyarrow(name="beejan_pseudonym")
     def hashed(v: str) -> str:
         d = pc.dictionary_encode(v.combine_chunks() if isinstance(v, pa.ChunkedArray) else v)
         names = pa.array([pseudonym(x, key) for x in d.dictionary.to_pylist()], pa.string())
         return names.take(d.indices)
 
-    return hashed(values)
+    return hashed
+
+
+def keyed(
+    values: ir.StringValue,  # identifiers in one spelling
+    key: bytes,  # the workspace's
+) -> ir.StringValue:  # 32 hex digits, or null
+    "The pseudonym of each value."
+    return _hashed(key)(values)
 
 # %% ../../nbs/24_contacts.ipynb #c015
 def with_text(

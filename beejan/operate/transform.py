@@ -22,7 +22,7 @@ from ibis.backends.duckdb import Backend
 from ..conform.contacts import conform
 from ..core.errors import LakeError
 from ..core.keys import workspace_key
-from ..core.lake import Lake, append, commit, overwrite, replace_rows, table, writer
+from ..core.lake import Lake, append, commit, materialise, overwrite, replace_rows, table, writer
 from ..core.schema import fit
 from ..core.settings import Settings
 from ..core.sources import Source, load_sources, source_files
@@ -46,7 +46,7 @@ def pending(
 
 # %% ../../nbs/63_transform.ipynb #c007
 def _temp(con: Backend, name: str, rows: ir.Table) -> ir.Table:
-    return con.create_table(f"beejan_{name}", rows, temp=True, overwrite=True)
+    return materialise(con, f"beejan_{name}", rows)
 
 
 def _conform_pending(con: Backend, batches: ir.Table, declared: Mapping[str, Source], settings: Settings) -> ir.Table:
