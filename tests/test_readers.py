@@ -747,3 +747,19 @@ def test_a_packed_workbook_and_a_packed_database(tmp_path):
     assert brief(rows_of(tmp_path / "x.zip", kind="xlsx")) == [["7"]]
     assert brief(rows_of(tmp_path / "x.gz", kind="xlsx")) == [["7"]]
     assert brief(rows_of(tmp_path / "d.gz", kind="sqlite", records="t")) == [["7"]]
+
+
+def test_a_cut_row_of_a_dump_that_makes_a_row_with_those_after_it_costs_itself_alone(read):
+    """The quote that the cut leaves open closes in the next row; brackets and commas then happen to fit."""
+    rows = [
+        r"('1','9 am','sms','Lagos','08,",
+        r"('2','Sun','web_form','Kano','0803','Charged twice (ticket 2)'),",
+        r"('3','2026/02','social','Rivers','0803','No network, I cannot call (ticket 3)'),",
+        r"('4','09h08','call','Oyo','0803','Una don chop my data again (ticket 4)'),",
+        r"('5','22.02.26','sms','FCT','0803','Card no dey load; *311# says error (ticket 5)'),",
+        r"""('6','2026','web_form','Lagos','0803','=HYPERLINK("http://evil.example","refund") (ticket 6)'),""",
+        r"('7','22/02/2026','social','Kano','0803','+cmd|\' /C calc\'!A0 (ticket 7)');",
+    ]
+    head = "-- MySQL dump 10.13\nCREATE TABLE `t` (`a` text, `b` text, `c` text, `d` text, `e` text, `f` text);\n"
+    found = read((head + "INSERT INTO `t` VALUES\n" + "\n".join(rows)).encode(), kind="sqldump", records="t")
+    assert [r["fault"] for r in found] == ["torn_record", *[None] * 6]

@@ -47,6 +47,11 @@ class _Dialect:
             rf"""{self.text}|"(?:[^"]|"")*+"|`[^`]*+`|{comment}|\$(\w*+)\$.*?\$\1\$|;|['"`]|/\*""".encode(), re.DOTALL
         )
 
+    def crowded(self, row: bytes) -> bool:
+        "Whether a text of a row runs into something else: then it began in one row and ended in another."
+        ends = (m.end() for m in re.finditer(self.text.encode(), row, re.DOTALL))
+        return any(row[e : e + 1] not in (b" ", b"\t", b"\r", b"\n", b",", b")", b":") for e in ends)
+
 
 def _dialect(head: bytes, fmt: Format) -> _Dialect:
     return _Dialect(fmt.escape == "\\" or bool(_MYSQL.search(head) and not _OTHER.match(head[:300])))
@@ -252,7 +257,8 @@ def _rows(d: _Dump) -> bool:
             enough = d.final or odd or d.rest() > d.fmt.max_record_bytes
             return bool(enough and _broken(d, len(d.buf)))
         values = _values(read_text(m.group())[0][1:-1], d.dialect)
-        if d.names and len(values) != len(d.names) and _AGAIN.search(d.buf, d.at + 1, m.end()):
+        again = d.names and _AGAIN.search(d.buf, d.at + 1, m.end())
+        if again and (len(values) != len(d.names) or d.dialect.crowded(m.group())):
             return _broken(d, m.end())
         _row(d, values, d.at, m.end())
         d.at = m.end()
