@@ -53,6 +53,10 @@ export: setup ## write the package from its notebooks, and clean them
 docs-schema: setup ## write the reference of schema, measures and commands into docs/
 	@$(BIN)/python tools/reference.py
 
+.PHONY: docs
+docs: setup ## build the site into _docs/ from docs/ and the notebooks, offline (look: python -m http.server -d _docs)
+	@$(BIN)/python tools/docs.py
+
 .PHONY: bench
 bench: setup ## speed and memory, beside pandas, dlt and bare DuckDB (minutes)
 	@$(BIN)/python bench/end_to_end.py
