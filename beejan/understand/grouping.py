@@ -126,11 +126,11 @@ def group_exact(
     words: Sequence[str],  # bare words of texts
     vectors: np.ndarray,  # [n, d], unit length
     start: np.ndarray,  # [n] earlier group of each text, −1 = not placed yet
-    least: int,  # texts that make a topic
+    least: int,  # texts that make a topic, at the least; of many texts, one in 200
     seed: int = 0,  # of everything that is drawn
 ) -> np.ndarray:  # [n] group, −1 = none
     "Group texts by BERTopic, guided by an earlier grouping if there is one."
-    model = bertopic_model(least, seed)
+    model = bertopic_model(max(least, len(words) // 200), seed)
     guide = start.tolist() if start.max(initial=-1) >= 0 else None
     found, _ = model.fit_transform(list(words), vectors, y=guide)
     if -1 in found and max(found) >= 0:
