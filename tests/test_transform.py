@@ -225,5 +225,10 @@ def test_no_words_and_no_numbers_leave_the_vault(space):
     con = reader(lake)
     marts = [f"mart.{t}" for t in con.list_tables(database=("lake", "mart"))]
     for name in (*[n for n in DERIVED if n.startswith("curated")], *marts):
-        text = json.dumps(table(con, name).to_pyarrow().to_pylist(), default=str).lower()
-        assert "ikeja" not in text and "080312345" not in text and "+23480312345" not in text, name
+        rows_ = table(con, name).to_pyarrow()
+        text = json.dumps(rows_.to_pylist(), default=str).lower()
+        assert "080312345" not in text and "+23480312345" not in text, name
+        text = json.dumps(
+            rows_.drop_columns([c for c in rows_.column_names if c == "text_redacted"]).to_pylist(), default=str
+        )
+        assert "ikeja" not in text.lower(), name

@@ -32,6 +32,7 @@ from ..model import marts
 from .books import lake_books
 from ..resolve.duplicates import candidates, link_duplicates
 from ..resolve.fingerprints import fingerprints
+from ..understand.privacy import redacted
 from ..understand.rules import classify
 from ..understand.taxonomy import prefer_declared
 
@@ -133,9 +134,9 @@ def _known(con: Backend, conformed: ir.Table) -> ir.Table:
 def categorised(
     con: Backend,  # a writer
     contents: ir.Table,  # seq, text
-) -> ir.Table:  # seq and the categories
-    "Categorise texts, each distinct one once."
-    distinct = _temp(con, "texts", contents.select("text").distinct())
+) -> ir.Table:  # seq, text_redacted and the categories
+    "Redact and categorise texts, each distinct one once."
+    distinct = _temp(con, "texts", redacted(contents.select("text").distinct()))
     found = _temp(con, "categories", classify(distinct))
     t = contents.select("seq", "text")
     return t.left_join(found, t.text.identical_to(found.text)).drop("text", "text_right")
