@@ -130,7 +130,7 @@ def parse_settings(
         raise _complain(e.errors(include_url=False)[0], where) from None
 
 # %% ../../nbs/01_settings.ipynb #c027
-NOT_SETTINGS = {"home", "key", "run", "shared"}  # BEEJAN_HOME, BEEJAN_KEY, BEEJAN_RUN, BEEJAN_SHARED_DATA
+NOT_SETTINGS = {"home", "key", "models", "run", "shared"}  # BEEJAN_HOME, BEEJAN_KEY, BEEJAN_MODELS, …
 
 # %% ../../nbs/01_settings.ipynb #c028
 def environment(
