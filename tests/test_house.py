@@ -314,8 +314,8 @@ def test_every_command_has_help_and_so_has_every_option():
         assert command.help, f"{path}: no help"
         for p in command.params:
             assert not isinstance(p, click.Option) or p.help, f"{path} {p.opts}: no help"
-        for name, inner in getattr(command, "commands", {}).items():
-            walk(inner, f"{path} {name}")
+        for name in command.list_commands(click.Context(command)) if isinstance(command, click.Group) else ():
+            walk(command.get_command(click.Context(command), name), f"{path} {name}")
 
     walk(cli, "beejan")
 
