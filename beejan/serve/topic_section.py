@@ -215,8 +215,8 @@ def topics_over_time(
         else "each on a scale of its own"
     )
     sub = f"Contacts a day, {dates_in_words(period.first, period.until)} and before; {which}; {with_n(n)}"
-    legend = (("box", "accent", "this period"), ("box", "faint", "before"))
-    legend = (*legend, ("box", "wash", "day not over")) if period.unfinished else legend
+    keys = [("box", "accent", "this period"), ("box", "faint", "before")]
+    legend = tuple(keys + [("box", "wash", "day not over")] * period.unfinished)
     figure = draw_topic_days(daily, chosen, names, period)
     return Chart("topic_days", title, sub, summary, table, figure, STRIP * len(chosen) + 28, legend)
 

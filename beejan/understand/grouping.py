@@ -8,6 +8,7 @@ __all__ = ['CLEARLY', 'BEFORE', 'how_many', 'middles', 'nearest', 'faithful', 'g
 
 # %% ../../nbs/45a_grouping.ipynb #c002
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -58,16 +59,26 @@ def faithful(
     start: np.ndarray,  # [n] group before, −1 = not placed yet; the same numbers
 ) -> np.ndarray:  # [n] group
     "Leave texts in their earlier group unless the new one is clearly nearer."
-    centres = middles(vectors, groups)
-    old = np.where((start < len(centres)) & (start >= 0) & (groups >= 0), start, groups)
-    alike = vectors @ centres.T
-    rows = np.arange(len(groups))
-    return np.where(alike[rows, groups] - alike[rows, old] < CLEARLY, old, groups)
+    placed = (start >= 0) & (groups >= 0)
+    now = (vectors * middles(vectors, groups)[groups]).sum(axis=1)
+    before = (vectors * middles(vectors, start)[start]).sum(axis=1) if placed.any() else now
+    return np.where(placed & (now - before < CLEARLY), start, groups)
 
-# %% ../../nbs/45a_grouping.ipynb #c016
+# %% ../../nbs/45a_grouping.ipynb #c017
+def _kmeans(points: np.ndarray, start: int | np.ndarray, seed: int, turns: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # says that some points are equal
+        if isinstance(start, np.ndarray):
+            model = KMeans(len(start), init=start, n_init=1, max_iter=turns, random_state=seed)
+        else:
+            model = MiniBatchKMeans(start, n_init=1, max_iter=turns, batch_size=4096, random_state=seed)
+        return model.fit_predict(points), unit(model.cluster_centers_)
+
+# %% ../../nbs/45a_grouping.ipynb #c019
 def _seeds(points: np.ndarray, start: np.ndarray, k: int, seed: int) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
     centres = middles(points, start)
     new = points[start < 0]
     more = min(k - len(centres), len(new))
@@ -75,10 +86,9 @@ def _seeds(points: np.ndarray, start: np.ndarray, k: int, seed: int) -> np.ndarr
         return centres
     near = nearest(new, centres)[1]
     strange = new[np.argsort(near, kind="stable")[: max(more, len(new) // 2)]]
-    found = KMeans(more, n_init=1, max_iter=20, random_state=seed).fit(strange)
-    return np.vstack([centres, unit(found.cluster_centers_)])
+    return np.vstack([centres, _kmeans(strange, more, seed, 20)[1]])
 
-# %% ../../nbs/45a_grouping.ipynb #c017
+# %% ../../nbs/45a_grouping.ipynb #c020
 def group_fast(
     vectors: np.ndarray,  # [n, d], unit length
     start: np.ndarray,  # [n] earlier group of each text, −1 = not placed yet
@@ -86,22 +96,20 @@ def group_fast(
     seed: int = 0,  # of everything that is drawn
 ) -> np.ndarray:  # [n] group; the earlier ones keep their numbers
     "Group texts by principal components and k-means, from an earlier grouping if there is one."
-    from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.decomposition import PCA
 
     n, d = vectors.shape
+    if n < 2:
+        return np.zeros(n, dtype="int64")
     parts = min(50, n, d)
     points = (
         unit(PCA(parts, svd_solver="randomized", random_state=seed).fit_transform(vectors)) if d > parts else vectors
     )
     if start.max(initial=-1) < 0:
-        large = {"n_init": 1, "batch_size": 4096, "max_iter": 20}
-        return MiniBatchKMeans(min(k, n), random_state=seed, **large).fit_predict(points)
-    centres = _seeds(points, start, k, seed)
-    found = KMeans(len(centres), init=centres, n_init=1, max_iter=10, random_state=seed).fit_predict(points)
-    return faithful(points, found, start)
+        return _kmeans(points, min(k, n), seed, 20)[0]
+    return faithful(points, _kmeans(points, _seeds(points, start, k, seed), seed, 10)[0], start)
 
-# %% ../../nbs/45a_grouping.ipynb #c022
+# %% ../../nbs/45a_grouping.ipynb #c025
 def bertopic_model(
     least: int,  # texts that make a topic
     seed: int = 0,  # of everything that is drawn
@@ -121,7 +129,7 @@ def bertopic_model(
         umap_model=reduce, hdbscan_model=cluster, vectorizer_model=names, calculate_probabilities=False, verbose=False
     )
 
-# %% ../../nbs/45a_grouping.ipynb #c023
+# %% ../../nbs/45a_grouping.ipynb #c026
 def group_exact(
     words: Sequence[str],  # bare words of texts
     vectors: np.ndarray,  # [n, d], unit length
@@ -137,10 +145,10 @@ def group_exact(
         found = model.reduce_outliers(list(words), found, strategy="embeddings", embeddings=vectors)
     return np.array(found)
 
-# %% ../../nbs/45a_grouping.ipynb #c025
+# %% ../../nbs/45a_grouping.ipynb #c028
 BEFORE = frozenset("no not never without every each few twice cannot can't".split())  # of two words, only the first
 
-# %% ../../nbs/45a_grouping.ipynb #c026
+# %% ../../nbs/45a_grouping.ipynb #c029
 def pairs(
     text: str,  # bare words
 ) -> list[str]:  # words, and words that follow each other
@@ -149,7 +157,7 @@ def pairs(
     words = [w for w in text.split() if w not in stop]
     return words + [f"{a} {b}" for a, b in pairwise(words)]
 
-# %% ../../nbs/45a_grouping.ipynb #c028
+# %% ../../nbs/45a_grouping.ipynb #c031
 def topic_terms(
     words: Sequence[str],  # bare words of texts
     groups: np.ndarray,  # [n] group, −1 = none
@@ -175,7 +183,7 @@ def topic_terms(
     best = np.argsort(-weight, axis=1, kind="stable")[:, :most]
     return [[(terms[i], float(weight[g, i])) for i in best[g] if weight[g, i] > 0] for g in range(size)]
 
-# %% ../../nbs/45a_grouping.ipynb #c031
+# %% ../../nbs/45a_grouping.ipynb #c034
 def topic_name(
     terms: Iterable[str],  # best first
     most: int = 3,  # terms in the name
@@ -191,7 +199,7 @@ def topic_name(
     text = ", ".join(" ".join(w.upper() if w in capitals else w for w in c.split()) for c in chosen)
     return text[:1].upper() + text[1:]
 
-# %% ../../nbs/45a_grouping.ipynb #c033
+# %% ../../nbs/45a_grouping.ipynb #c036
 def topic_names(
     terms: Sequence[Sequence[str]],  # per topic, best first
 ) -> list[str]:  # no two alike
