@@ -114,14 +114,17 @@ class View:
 
     def ask(
         self,
-        rows: ir.Table,  # a lazy result, or the rows that `question` is about
+        rows: ir.Table,  # a lazy, small result, or the few rows that `question` is about
         question: Callable[..., ir.Table] | None = None,  # takes a table and `facts`; its text is kept
         *facts: Hashable,  # e.g. keys, period
     ) -> pd.DataFrame:
         "Run a question with a cursor of its own, once for each version and scope."
-        text = str(ibis.to_sql(rows, dialect="duckdb"))
-        asked = question_text(question, facts, tuple(rows.schema().items())) if question else None
-        return self.kept((text, asked), lambda: run(self.desk, text, asked))
+        text = self.desk.answers.kept(("text", rows.op()), lambda: str(ibis.to_sql(rows, dialect="duckdb")))
+        chosen = self.kept(("rows", text), lambda: run(self.desk, text))
+        if question is None:
+            return chosen.to_pandas()
+        asked = question_text(question, facts, tuple(rows.schema().items()))
+        return self.kept((text, asked), lambda: run(self.desk, asked, chosen)).to_pandas()
 
 # %% ../../nbs/86_desk.ipynb #c017
 def whole(
@@ -134,15 +137,15 @@ def whole(
 
 def run(
     desk: Desk,  # where to ask
-    text: str,  # SQL: what is asked, or the rows that `asked` calls `chosen`
-    asked: str | None = None,  # SQL about a table named `chosen`
-) -> pd.DataFrame:
-    "Run one query, or a kept one over chosen rows."
+    text: str,  # SQL
+    chosen: pa.Table | None = None,  # the rows that the SQL calls `chosen`
+) -> pa.Table:
+    "Run one query."
     with desk.con().con.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
-        if asked is not None:
-            cursor.execute(f"CREATE OR REPLACE TEMP VIEW chosen AS {text}")
-        return whole(cursor.execute(asked or text).to_arrow_table()).to_pandas()
+        if chosen is not None:
+            cursor.register("chosen", chosen)
+        return whole(cursor.execute(text).to_arrow_table())
 
 # %% ../../nbs/86_desk.ipynb #c021
 NEWEST = "SELECT snapshot_id, snapshot_time FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC LIMIT 1"
@@ -172,10 +175,11 @@ def in_memory(
 ) -> ir.Table:
     "A copy of `rows` in memory; copies older than the version before are dropped."
     text = str(ibis.to_sql(rows, dialect="duckdb"))
+    order = " ORDER BY local_date" if "local_date" in rows.columns else ""  # what a period leaves out is not read
     name = f"seen_{version}_{blake2b(text.encode(), digest_size=8).hexdigest()}"
     with desk.lock, desk.con().con.cursor() as cursor:
         if name not in desk.copies:
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS memory.main.{name} AS {text}")
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS memory.main.{name} AS {text}{order}")
             desk.copies[name] = version
             live = sorted(set(desk.copies.values()))[-2:]
             for old in [n for n, v in desk.copies.items() if v not in live]:

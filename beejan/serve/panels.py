@@ -18,7 +18,7 @@ import pandas as pd
 from ibis import _
 
 from . import charts, drawings, questions
-from .basis import Basis, draw, moved
+from .basis import Basis, draw, moved, summed
 from .desk import sight
 from .drawings import bar_rows, columns, lines, split, state_map, tone_name, week_cells
 from .filters import FIELDS, Choice, address_of, meant, picked
@@ -47,7 +47,9 @@ def trend_panel(
 ) -> str:  # HTML
     "What came in, day by day."
     c, period, lens = base.choice, base.period, base.choice.lens if lenses else "all"
-    counts = base.view.ask(base.rows, lens_counts, FIELDS.get(lens, ""), period)
+    column = FIELDS.get(lens, "")
+    rows = summed(base.rows, *filter(None, [column]), period=period)
+    counts = base.view.ask(rows, lens_counts, column, period)
     tabs = [(text, address_of(c, lens=key), key == lens) for key, text in LENS_WORDS.items()] if lenses else []
     whole = counts.groupby("local_date", as_index=False)["contacts"].sum()
     chart = trend_words(whole, moved(base).get("", Move()), period)
@@ -148,6 +150,7 @@ def field_panel(
     field: str,  # category, channel, state or source
     to: str = "",  # path of the page that a click leads to; "" = this one
     with_map: bool = False,  # draw the states, too
+    most: int = 10,  # rows before the rest is folded away
 ) -> str:  # HTML
     "The values of a field from most to fewest contacts."
     c, found, names = base.choice, moved(base, field), base.names[FIELDS[field]]
@@ -167,7 +170,7 @@ def field_panel(
     country = base.view.desk.settings.operator.country
     shape = with_map and not told["empty"]
     told["map"] = state_map(found, names, country, state, lambda code: links(code)[0]) if shape else None
-    return draw("bars", told | {"bars": bar_rows(rows, state, tone, links), "links": not to, "to": to})
+    return draw("bars", told | {"bars": bar_rows(rows, state, tone, links, most), "links": not to, "to": to})
 
 # %% ../../nbs/86e_panels.ipynb #c019
 def field_words(
@@ -182,11 +185,12 @@ def field_words(
 def movers_panel(
     base: Basis,  # what the page starts from
 ) -> str:  # HTML
-    "What moved since the same days before, by category and state, or by category and channel where places are not known."
+    "What moved since the same days before, by category and state, or channel where places are not known."
     known = moved(base, "state")
     placed = known.get("unknown", Move()).contacts <= sum(m.contacts for m in known.values()) / 2
     second, joint = ("state", " in ") if placed else ("channel", " by ")
-    frame = base.view.ask(base.rows, questions.compare, ("category_code", second), base.period)
+    rows = summed(base.rows, "category_code", second, period=base.period)
+    frame = base.view.ask(rows, questions.compare, ("category_code", second), base.period)
     pairs = frame[["category_code", second]].fillna("unknown").itertuples(index=False, name=None)
 
     def label(category: str, other: str) -> str:
@@ -250,7 +254,8 @@ def week_panel(
         todo = "Drop the filters by state and source to see them."
         chart = charts.nothing("week", "No hours for this choice", text, todo)
         return draw("week", drawings.framed(chart, "When", why, full=True))
-    hours = base.view.ask(meant(hourly, c), questions.hour_counts, base.period)
+    rows = meant(hourly, c).group_by("local_hour").agg(contacts=_.contacts.sum())
+    hours = base.view.ask(rows, questions.hour_counts, base.period)
     if not hours["contacts"].sum() or not base.period.full:
         text = "No contact in these days has a time of day, or no day is over yet."
         chart = charts.nothing("week", "No hour of the day is known", text, "Declare the time formats of the source.")

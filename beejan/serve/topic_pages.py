@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from .basis import Basis, basis, draw, head_part
+from .basis import Basis, basis, draw, head_part, summed
 from .charts import change_column, ranked
 from .desk import View, sight
 from .drawings import bar_rows, lines, split
@@ -46,7 +46,9 @@ def topic_moves(
     rollup = sight(base.view, "mart.rollup_topic_daily")
     if rollup is None:
         return {}
-    frame = base.view.ask(meant(rollup, base.choice), compare, ("topic_id",), base.period)
+    frame = base.view.ask(
+        summed(meant(rollup, base.choice), "topic_id", period=base.period), compare, ("topic_id",), base.period
+    )
     return dict(zip(frame["topic_id"].fillna("unknown"), moves(frame, base.period), strict=True))
 
 # %% ../../nbs/87b_topics.ipynb #c010
