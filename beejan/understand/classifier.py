@@ -194,8 +194,12 @@ def learn(
     spoke = codes[p.argmax(axis=1)] != UNCLASSIFIED
     low = cut_off(p.max(axis=1)[spoke], p.argmax(axis=1)[spoke] == gold[spoke], precision)
     facts = {"kind": "one category", "precision": precision, "texts": len(texts), **(card or {})}
-    arrays = [np.asarray(a, np.float32) for a in (turn, shift, [low])]
-    return Classifier(features, tuple(codes.tolist()), lines, offset, *arrays, facts)
+    return _built(features, codes.tolist(), (lines, offset, turn, shift, [low]), facts)
+
+
+def _built(features: Features, codes: list[str], arrays: Sequence[Any], card: dict[str, Any]) -> Classifier:
+    lines, offset, turn, shift, threshold = (np.asarray(a, np.float32) for a in arrays)
+    return Classifier(features, tuple(codes), lines, offset, turn, shift, threshold, card)
 
 
 def _two(odds: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:  # two categories: one line, told twice
@@ -233,8 +237,7 @@ def learn_all(
     p = expit(out @ turn + shift)
     low = [best_threshold(p[:, k], gold[:, k]) for k in range(len(codes))]
     facts = {"kind": "several categories", "texts": len(texts), **(card or {})}
-    arrays = [np.asarray(a, np.float32) for a in (turn, shift, low)]
-    return Classifier(features, tuple(codes), lines, offset, *arrays, facts)
+    return _built(features, codes, (lines, offset, turn, shift, low), facts)
 
 # %% ../../nbs/44a_classifier.ipynb #c024
 FORMAT = 1
@@ -275,7 +278,7 @@ def load_classifier(
             raise
         raise InputError(f"The model in {folder} cannot be read ({type(e).__name__})", do=do) from None
     features = Features(Weights(a["chars"], a["chars_idf"]), Weights(a["words"], a["words_idf"]), encode)
-    return Classifier(features, tuple(note["codes"]), *(a[k] for k in _KEPT), note["card"])
+    return _built(features, note["codes"], [a[k] for k in _KEPT], note["card"])
 
 # %% ../../nbs/44a_classifier.ipynb #c028
 def learned(
@@ -289,12 +292,12 @@ def learned(
     def said(words: str) -> str:
         column: Any = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
         coded = column.dictionary_encode()
-        code, sure = model.predict([w or "" for w in coded.dictionary.to_pylist()])
-        both = [None if c == UNCLASSIFIED else f"{c} {s:.4f}" for c, s in zip(code, sure, strict=True)]
+        code, sure = model.predict(coded.dictionary.to_pylist())
+        both = ["" if c == UNCLASSIFIED else f"{c} {s:.4f}" for c, s in zip(code, sure, strict=True)]
         return pa.array(both, pa.string()).take(coded.indices)
 
-    t = t.mutate(_said=said(t[text]))
-    spoke, code = t._said.notnull(), t._said.split(" ")[0]
+    t = t.mutate(_said=said(ibis.coalesce(t[text], "")))
+    spoke, code = t._said != "", t._said.split(" ")[0]
     new = {
         "category_code": ibis.ifelse(spoke, code, t.category_code),
         "category_confidence": ibis.ifelse(spoke, t._said.split(" ")[1].cast("float64"), t.category_confidence),

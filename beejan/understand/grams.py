@@ -9,6 +9,7 @@ __all__ = ['SPACE', 'BITS', 'LONGEST', 'CHARS', 'Pieces', 'LEAST', 'spread', 'ru
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from unicodedata import combining
 
 import numpy as np
@@ -73,7 +74,8 @@ def runs(
 ) -> Pieces:
     "Runs of two to LONGEST letters that do not cross a space; the space before and after a word counts as a letter."
     space = letters == SPACE
-    found, h = [], letters * _STEP
+    found: list[Pieces] = []
+    h: Any = letters * _STEP
     inner = np.ones(len(letters), bool)  # no space strictly inside the run
     for n in range(2, LONGEST + 1):
         h = h[:-1] * _STEP + letters[n - 1 :] * _STIR
