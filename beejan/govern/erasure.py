@@ -29,7 +29,7 @@ from ..core.sources import load_sources
 from ..core.tombstones import MASK, mark, purge, update_records
 from .files import hits_in, mask_file
 from .persons import Person, find_person, marks, pattern, person_of, raw_records
-from .places import clean_lake, clean_sources, files_of, scan
+from .places import PLACES, clean_lake, clean_sources, files_of, scan
 
 # %% ../../nbs/70_erasure.ipynb #c005
 def preview(
@@ -127,8 +127,11 @@ def _masked(text: str, regex: str) -> str:
 # %% ../../nbs/70_erasure.ipynb #c013
 def _clean_files(settings: Settings, regex: str) -> Counter[str]:
     n: Counter[str] = Counter()
+    for own in [p for p in PLACES.values() if p.erase]:
+        n[own.name] += own.erase(settings, regex)  # type: ignore[misc]
+    left = {"lake", "source files", *(p.name for p in PLACES.values() if p.erase)}
     for place, path in files_of(settings):
-        if place not in ("lake", "source files") and path.suffix not in (".pending", ".key") and hits_in(path, regex):
+        if place not in left and path.suffix not in (".pending", ".key") and hits_in(path, regex):
             n[f"{place}, {mask_file(path, regex)}"] += 1
     for path in settings.folder("data").rglob("*"):  # files there that no source reads
         if path.is_file() and hits_in(path, regex):

@@ -13,6 +13,7 @@ import os
 import re
 import sqlite3
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,14 +33,14 @@ def _unwrapped(data: bytes, deep: int = DEEP) -> Iterator[bytes]:
     if deep and data[:2] == b"\x1f\x8b":
         try:
             yield from _unwrapped(gzip.decompress(data), deep - 1)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             pass  # torn: its bytes were looked at as they are
     if deep and data[:4] == b"PK\x03\x04":
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as z:
                 for name in z.namelist():
                     yield from _unwrapped(z.read(name), deep - 1)
-        except (zipfile.BadZipFile, OSError, RuntimeError):
+        except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, zlib.error):
             pass
 
 # %% ../../nbs/70b_files.ipynb #c007
@@ -56,8 +57,7 @@ def hits_in(
     regex: str,  # in the common part of Python's and DuckDB's regular expressions
 ) -> int:  # matches; in Parquet, rows
     "How often a pattern stands in a file."
-    data = path.read_bytes()
-    find = re.compile(regex.encode(), re.I)
+    data, find = path.read_bytes(), re.compile(regex.encode(), re.I)
     n = sum(sum(1 for _ in find.finditer(part)) for part in _unwrapped(data))
     if data[:4] == b"PAR1":
         try:
@@ -144,7 +144,7 @@ def mask_file(
             _mask_parquet(path, regex)
         else:
             replace_file(path, _rewrapped(data, lambda b: find.sub(MASK.encode(), b)))
-    except (OSError, EOFError, zipfile.BadZipFile, UnicodeError, RuntimeError, duckdb.Error, sqlite3.Error):
+    except (OSError, EOFError, zipfile.BadZipFile, UnicodeError, RuntimeError, zlib.error, duckdb.Error, sqlite3.Error):
         path.unlink()
     if path.exists() and hits_in(path, regex):
         path.unlink()

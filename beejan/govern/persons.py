@@ -173,7 +173,7 @@ def find_person(
         person = widen(con, person)
     own, _ = raw_records(con, person, declared)
     keys = {k for row in con.raw_sql(_KEYS, parameters=[list(person.contacts)]).fetchall() for k in row if k}
-    return Person(person.phones, person.refs, person.contacts, tuple(sorted(keys)), tuple(own))
+    return Person(person.phones, person.refs, person.contacts, tuple(sorted(keys)), tuple(sorted(own)))
 
 # %% ../../nbs/70a_persons.ipynb #c021
 def marks(

@@ -32,6 +32,7 @@ from .files import cut, hits_in, line_starts, mask_file, replace_file
 from .persons import Person, owns
 from ..land.landing import file_hash
 from ..land.readers import read_records
+from ..understand.privacy import redact
 
 # %% ../../nbs/70c_places.ipynb #c005
 TABLES_HOLD = MappingProxyType(
@@ -49,6 +50,11 @@ TABLES_HOLD = MappingProxyType(
         "curated.quarantine": "places of records: rows deleted",
         "curated.outcome": "what became of a record: kept, as rejected and without its contact",
         "curated.watermark": "nothing of a person",
+        "curated.topic": "words of many contacts, from redacted texts: masked",
+        "curated.topic_event": "what became of topics",
+        "curated.contact_topic": "contacts: rows deleted",
+        "curated.case_member": "contacts: rows deleted",
+        "curated.case_event": "contacts: rows deleted",
         "ops.run": "nothing of a person; masked if somebody put it there",
         "ops.tombstone": "keyed pseudonyms of what was erased",
         "ops.legal_hold": "keyed pseudonyms of whom the law keeps",
@@ -98,19 +104,58 @@ _KEY_COLUMNS = ("customer_key", "msisdn_key")
 
 def _clean_rows(con: Backend, person: Person) -> Counter[str]:
     n: Counter[str] = Counter()
-    contacts, keys = list(person.contacts), list(person.keys)
+    ids = [[*person.contacts, *person.keys]]
     for table, columns in _columns(con).items():
         name = table.removeprefix("lake.").replace('"', "")
-        for column in columns:
-            if column.endswith("contact_id") and name != "curated.outcome":
-                n[name] += _n(con, f'DELETE FROM {table} WHERE list_contains(?, "{column}")', contacts)
-            elif column in _KEY_COLUMNS and name == "curated.customer":
-                n[name] += _n(con, f'DELETE FROM {table} WHERE list_contains(?, "{column}")', keys)
-            elif column in _KEY_COLUMNS:
-                n[name] += _n(con, f'UPDATE {table} SET "{column}" = NULL WHERE list_contains(?, "{column}")', keys)
+        known = [c for c in columns if c in _KEY_COLUMNS or (c.endswith("contact_id") and name != "curated.outcome")]
+        hit = " OR ".join(f'list_contains($1, "{c}")' for c in known)
+        if not known or not _n(con, f"SELECT count(*) FROM {table} WHERE {hit}", *ids):
+            continue
+        for c in known:
+            where = f'{table} {{}} WHERE list_contains($1, "{c}")'
+            gone = c not in _KEY_COLUMNS or name == "curated.customer"
+            sql = "DELETE FROM " + where.format("") if gone else "UPDATE " + where.format(f'SET "{c}" = NULL')
+            n[name] += _n(con, sql, *ids)
     return n
 
-# %% ../../nbs/70c_places.ipynb #c011
+# %% ../../nbs/70c_places.ipynb #c012
+_RENAMED = """
+CREATE OR REPLACE TEMP TABLE beejan_renamed AS
+SELECT c.contact_id AS old, md5(c.source_system || chr(31) || n.id) AS new, n.id AS id
+FROM lake.curated.contact c
+JOIN (SELECT batch_id, record_no, 'h:' || record_hash || ':' || occurrence AS id FROM lake.raw.record
+      WHERE (batch_id, record_no) IN (SELECT (batch_id, record_no) FROM beejan_masked)) n
+  ON c.batch_id = n.batch_id AND c.seq % 4294967296 = n.record_no AND starts_with(c.source_record_id, 'h:')
+"""
+
+
+def _rename(con: Backend) -> None:
+    con.raw_sql(_RENAMED)
+    renamed = bool(_n(con, "SELECT count(*) FROM beejan_renamed"))
+    con.raw_sql(
+        "UPDATE lake.curated.contact c SET source_record_id = r.id FROM beejan_renamed r WHERE c.contact_id = r.old"
+    )
+    for table, columns in _columns(con).items() if renamed else ():
+        for column in [c for c in columns if c.endswith("contact_id")]:
+            con.raw_sql(f'UPDATE {table} t SET "{column}" = r.new FROM beejan_renamed r WHERE t."{column}" = r.old')
+
+# %% ../../nbs/70c_places.ipynb #c013
+_SAID = """
+SELECT v.seq, v.text FROM lake.vault.content v
+JOIN beejan_masked m ON v.batch_id = m.batch_id AND v.record_no = m.record_no
+WHERE v.text IS NOT NULL
+"""
+
+
+def _retell(con: Backend) -> None:  # what curated.contact says about masked words
+    for seq, text in con.raw_sql(_SAID).fetchall():
+        con.raw_sql(
+            "UPDATE lake.curated.contact SET text_length = length($2), "
+            "text_redacted = if(text_redacted IS NULL, NULL, $3) WHERE seq = $1",
+            parameters=[seq, text, redact(text)],
+        )
+
+# %% ../../nbs/70c_places.ipynb #c014
 _SKIP = ("raw.record", "ops.tombstone", "ops.legal_hold")
 
 
@@ -123,16 +168,20 @@ def _mask_values(con: Backend, regex: str) -> Counter[str]:
     }
     for table, columns in _columns(con).items():
         name = table.removeprefix("lake.").replace('"', "")
-        for c in [c for c, kind in columns.items() if kind in new and name not in _SKIP]:
+        texts = [c for c, kind in columns.items() if kind in new and name not in _SKIP]
+        hit = " OR ".join(f"regexp_matches(\"{c}\"::VARCHAR, $1, 'i')" for c in texts)
+        if not texts or not _n(con, f"SELECT count(*) FROM {table} WHERE {hit}", regex):
+            continue
+        for c in texts:
             value = new[columns[c]].format(c=c)
             n[name] += _n(
                 con, f'UPDATE {table} SET "{c}" = {value} WHERE regexp_matches("{c}"::VARCHAR, $1, \'i\')', regex
             )
     return n
 
-# %% ../../nbs/70c_places.ipynb #c012
+# %% ../../nbs/70c_places.ipynb #c015
 def clean_lake(
-    con: Backend,  # a writer, inside `commit`; own raw records in beejan_blank
+    con: Backend,  # a writer, inside `commit`; own raw records in beejan_blank, masked ones in beejan_masked
     person: Person,  # found
     regex: str,  # every spelling of the identifiers
 ) -> dict[str, int]:  # table -> rows
@@ -140,9 +189,11 @@ def clean_lake(
     n = _clean_records(con, list(person.contacts)) + _clean_rows(con, person)
     if regex:
         n += _mask_values(con, regex)
+    _rename(con)
+    _retell(con)
     return {k: v for k, v in sorted(n.items()) if v}
 
-# %% ../../nbs/70c_places.ipynb #c014
+# %% ../../nbs/70c_places.ipynb #c017
 def _hash(fields: Mapping[str, Any]) -> str:
     said = json.dumps(dict(fields), ensure_ascii=False, separators=(",", ":"))
     return hashlib.md5(said.encode(), usedforsecurity=False).hexdigest()
@@ -172,7 +223,7 @@ def own_places(
                     own[row["member"]].add(row[at])
     return starts, own, words
 
-# %% ../../nbs/70c_places.ipynb #c015
+# %% ../../nbs/70c_places.ipynb #c018
 def _spelled(words: list[str]) -> str:  # the words as a file may write them
     ways = {
         w for v in words for w in (v, html.escape(v), v.replace("'", "''"), json.dumps(v)[1:-1], v.replace('"', '""'))
@@ -198,7 +249,7 @@ def _cut_file(path: Path, source: Source, person: Person, regex: str) -> str:
     both = "|".join(p for p in (regex, _spelled(words)) if p)
     return "cut" if not both or not hits_in(path, both) else mask_file(path, both)
 
-# %% ../../nbs/70c_places.ipynb #c016
+# %% ../../nbs/70c_places.ipynb #c019
 def _cut_sqlite(path: Path, source: Source, person: Person, regex: str) -> str:
     ids = {r.record_id for r in person.records if r.record_id}
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as db:
@@ -215,7 +266,7 @@ def _cut_sqlite(path: Path, source: Source, person: Person, regex: str) -> str:
         db.execute("VACUUM")
     return mask_file(path, regex) if regex and hits_in(path, regex) else "cut"
 
-# %% ../../nbs/70c_places.ipynb #c018
+# %% ../../nbs/70c_places.ipynb #c021
 def clean_sources(
     lake: Lake,  # the workspace's
     person: Person,  # found
@@ -241,7 +292,7 @@ def clean_sources(
     con.disconnect()
     return n
 
-# %% ../../nbs/70c_places.ipynb #c020
+# %% ../../nbs/70c_places.ipynb #c023
 @dataclass(frozen=True)
 class Place:
     "A folder that may hold personal data."
@@ -249,6 +300,15 @@ class Place:
     name: str
     holds: str  # what of a person, in words
     folder: Callable[[Settings], Path]
+    erase: Callable[[Settings, str], int] | None = None  # takes a pattern out its own way; None: files are masked
+
+
+def _forget(settings: Settings, regex: str) -> int:  # a broker's files are its own; it is asked to delete
+    try:
+        from beejan.land.streams import forget
+    except ImportError:
+        return 0
+    return int(forget(settings, regex))
 
 
 def _cache(settings: Settings) -> Path:
@@ -264,45 +324,51 @@ def register(
     "Put a place on the list. Its files are looked at by `scan`, and masked by an erasure."
     PLACES[place.name] = place
 
-# %% ../../nbs/70c_places.ipynb #c021
+# %% ../../nbs/70c_places.ipynb #c024
 for _place in (
     Place("lake", "tables, catalog, snapshots, spill files", lambda s: s.folder("lake")),
     Place("source files", "everything, as received: a person's records are cut out", lambda s: s.folder("data")),
     Place("executed notebooks", "what a cell printed: masked", lambda s: s.folder("runs")),
     Place("reports", "redacted words: masked", lambda s: s.folder("reports")),
     Place("pipelines", "notebooks and declarations: masked", lambda s: s.folder("pipelines")),
+    Place("notebooks", "what a person wrote and printed: masked", lambda s: s.root / "notebooks"),
     Place("exports", "rows that somebody took away: masked", lambda s: s.root / "exports"),
-    Place("streams", "messages on their way: masked, or the file deleted", lambda s: s.root / "streams"),
+    Place("streams", "messages on their way: deleted one by one by the broker", lambda s: s.root / "streams", _forget),
     Place("models and caches", "vectors and vocabularies: masked, or the file deleted", _cache),
     Place("receipts", "what was erased, in counts and pseudonyms", lambda s: s.root / "erasures"),
     Place("workspace", "settings and whatever lies beside the folders: masked", lambda s: s.root),
 ):
     register(_place)
 
-# %% ../../nbs/70c_places.ipynb #c023
+# %% ../../nbs/70c_places.ipynb #c026
+def _roots(settings: Settings) -> dict[Path, str]:
+    return {place.folder(settings).resolve(): name for name, place in PLACES.items()}
+
+
+def _innermost(roots: Mapping[Path, str], path: Path) -> str:
+    return next((roots[folder] for folder in (path, *path.parents) if folder in roots), "elsewhere")
+
+
 def place_of(
     settings: Settings,  # of the workspace
     path: Path,  # a file
 ) -> str:  # the name of the innermost place
     "Which place a file belongs to."
-    roots = [(place.folder(settings).resolve(), name) for name, place in PLACES.items()]
-    inside = [(len(root.parts), name) for root, name in roots if path.is_relative_to(root)]
-    return max(inside)[1] if inside else "elsewhere"
+    return _innermost(_roots(settings), path)
 
 
 def files_of(
     settings: Settings,  # of the workspace
 ) -> Iterator[tuple[str, Path]]:  # place, file
     "Every file of every place."
-    seen = set()
-    for place in PLACES.values():
-        folder = place.folder(settings).resolve()
+    seen, roots = set(), _roots(settings)
+    for folder in roots:
         for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
             if path.is_file() and not path.is_symlink() and path not in seen:
                 seen.add(path)
-                yield place_of(settings, path), path
+                yield _innermost(roots, path), path
 
-# %% ../../nbs/70c_places.ipynb #c026
+# %% ../../nbs/70c_places.ipynb #c029
 def scan(
     settings: Settings,  # of the workspace
     regex: str,  # what must not be there
