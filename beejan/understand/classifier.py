@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from safetensors.numpy import load, save
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.svm import LinearSVC
 
 from ..core.codes import UNCLASSIFIED
@@ -133,15 +133,18 @@ _C = 0.2
 
 
 def _line() -> LinearSVC:
-    return LinearSVC(C=_C, class_weight="balanced", random_state=0, max_iter=5_000)
+    return LinearSVC(C=_C, class_weight="balanced", random_state=0, max_iter=5_000, tol=1e-3)
 
 
-def _distances(x: sp.csr_matrix, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distances(
+    x: sp.csr_matrix, gold: np.ndarray, groups: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Lines, offsets, and the distances of texts that were left out."
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    apart = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    folds = apart if groups is None else GroupKFold(min(FOLDS, len(set(groups))))
     lines, offset, out = [], [], []
     for wanted in gold.T:
-        out.append(cross_val_predict(_line(), x, wanted, cv=folds, method="decision_function"))
+        out.append(cross_val_predict(_line(), x, wanted, cv=folds, groups=groups, method="decision_function"))
         fitted = _line().fit(x, wanted)
         lines.append(fitted.coef_[0])
         offset.append(fitted.intercept_[0])
@@ -181,13 +184,14 @@ def learn(
     labels: Sequence[str],  # a category each; `unclassified` is learned too: texts that are no complaint
     encode: Encoder,  # understand.embeddings.encode
     precision: float = 0.95,  # declared: below the confidence that gives it, the model abstains
+    groups: Sequence[int] | None = None,  # texts that must be left out together
     card: dict[str, Any] | None = None,  # data, date, figures
 ) -> Classifier:
     "Learn to give each text one category. Raises InputError when there is too little to learn from."
     codes, counts = np.unique(np.array(labels, dtype=str), return_counts=True)
     _checked(texts, labels, codes.tolist(), counts)
     features, gold = learn_features(texts, encode), np.searchsorted(codes, labels)
-    lines, offset, out = _distances(_matrix(features, texts), gold[:, None] == np.arange(len(codes)))
+    lines, offset, out = _distances(_matrix(features, texts), gold[:, None] == np.arange(len(codes)), groups)
     odds = LogisticRegression(C=1.0, max_iter=2_000).fit(out, gold)
     turn, shift = (odds.coef_.T, odds.intercept_) if len(codes) > 2 else _two(odds)
     p = softmax(out @ turn + shift, axis=1)
