@@ -38,10 +38,14 @@ from .operate.workspace import make_workspace
 
 # %% ../nbs/95_cli.ipynb #c005
 ROOMS = {  # command: module of beejan.commands, and its name there
+    "audit": "users:audit_command",
     "erase": "privacy:erase_command",
     "hold": "privacy:hold_command",
+    "key": "users:key",
     "lab": "lab:lab",
     "scan": "privacy:scan_command",
+    "serve": "users:serve",
+    "user": "users:user",
 }
 
 
