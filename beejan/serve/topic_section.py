@@ -22,9 +22,9 @@ from ibis import _
 
 from ..model.topic_trends import EMERGING, emerging_share, first_days
 from . import questions, theme
-from .charts import Chart, date_ticks, dress, fitted, lead_title, nothing, ranked, ranked_chart
+from .charts import Chart, date_ticks, dress, lead_title, nothing, ranked, ranked_chart
 from .questions import Move, Period, ask, dates_in_words, day_name
-from .theme import FONT, percent, thousands, tone_of, with_n
+from .theme import FONT, cut, percent, thousands, tone_of, with_n
 
 # %% ../../nbs/82a_topic_section.ipynb #c007
 def topic_names_of(
@@ -128,7 +128,7 @@ def strips(
             open_day = period.unfinished and day.date() == period.until
             tip = f"{thousands(n)} contacts{', day not over' * open_day}"
             tone = theme.INK["accent"] if now and not open_day else theme.FILL["wash"] if now else theme.FILL["faint"]
-            out.append((day - half, -i - 1, day + half, -i - 1 + 0.6 * n / most, tone.light, day_name(day), tip))
+            out.append((day - half, -i - 1, day + half, -i - 1 + 0.5 * n / most, tone.light, day_name(day), tip))
     return pd.DataFrame(out, columns=["left", "bottom", "right", "top", "color", "name", "tip"])
 
 # %% ../../nbs/82a_topic_section.ipynb #c024
@@ -144,7 +144,7 @@ def write_names(
     told = {
         "row": [-i - 0.3 for i in range(n)],
         "most": most,
-        "name": fitted([names.get(t, t) for t in chosen], most, 34),
+        "name": [cut(names.get(t, t), 28) for t in chosen],
         "left": [daily.index[0] - half] * n,
         "right": [daily.index[-1] + half] * n,
     }

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CLEARLY', 'BEFORE', 'how_many', 'middles', 'nearest', 'faithful', 'group_fast', 'bertopic_model', 'group_exact',
-           'pairs', 'topic_terms', 'topic_name', 'topic_names']
+           'bertopic_of', 'pairs', 'topic_terms', 'topic_name', 'topic_names']
 
 # %% ../../nbs/45a_grouping.ipynb #c002
 import math
@@ -68,8 +68,9 @@ def faithful(
 def _kmeans(points: np.ndarray, start: int | np.ndarray, seed: int, turns: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # says that some points are equal
         if isinstance(start, np.ndarray):
             model = KMeans(len(start), init=start, n_init=1, max_iter=turns, random_state=seed)
@@ -97,19 +98,26 @@ def group_fast(
 ) -> np.ndarray:  # [n] group; the earlier ones keep their numbers
     "Group texts by principal components and k-means, from an earlier grouping if there is one."
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     n, d = vectors.shape
     if n < 2:
         return np.zeros(n, dtype="int64")
     parts = min(50, n, d)
-    points = (
-        unit(PCA(parts, svd_solver="randomized", random_state=seed).fit_transform(vectors)) if d > parts else vectors
-    )
+    with threadpool_limits(1):
+        reduce = PCA(parts, svd_solver="randomized", random_state=seed)
+        points = unit(reduce.fit_transform(vectors)) if d > parts else vectors
     if start.max(initial=-1) < 0:
         return _kmeans(points, min(k, n), seed, 20)[0]
     return faithful(points, _kmeans(points, _seeds(points, start, k, seed), seed, 10)[0], start)
 
 # %% ../../nbs/45a_grouping.ipynb #c025
+def _term_counter() -> Any:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(token_pattern=WORDS, ngram_range=(1, 2), stop_words=sorted(word_lists()["stop"]))
+
+# %% ../../nbs/45a_grouping.ipynb #c026
 def bertopic_model(
     least: int,  # texts that make a topic
     seed: int = 0,  # of everything that is drawn
@@ -117,19 +125,16 @@ def bertopic_model(
     "BERTopic with its own parameters and a seed, without a model that would have to be fetched."
     from bertopic import BERTopic
     from hdbscan import HDBSCAN
-    from sklearn.feature_extraction.text import CountVectorizer
     from umap import UMAP
 
     reduce = UMAP(
         n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", low_memory=False, random_state=seed, n_jobs=1
     )
     cluster = HDBSCAN(min_cluster_size=least, metric="euclidean", cluster_selection_method="eom", prediction_data=False)
-    names = CountVectorizer(token_pattern=WORDS, ngram_range=(1, 2), stop_words=sorted(word_lists()["stop"]))
-    return BERTopic(
-        umap_model=reduce, hdbscan_model=cluster, vectorizer_model=names, calculate_probabilities=False, verbose=False
-    )
+    names = {"vectorizer_model": _term_counter(), "calculate_probabilities": False, "verbose": False}
+    return BERTopic(umap_model=reduce, hdbscan_model=cluster, **names)
 
-# %% ../../nbs/45a_grouping.ipynb #c026
+# %% ../../nbs/45a_grouping.ipynb #c027
 def group_exact(
     words: Sequence[str],  # bare words of texts
     vectors: np.ndarray,  # [n, d], unit length
@@ -145,10 +150,30 @@ def group_exact(
         found = model.reduce_outliers(list(words), found, strategy="embeddings", embeddings=vectors)
     return np.array(found)
 
-# %% ../../nbs/45a_grouping.ipynb #c028
+# %% ../../nbs/45a_grouping.ipynb #c029
+def bertopic_of(
+    words: Sequence[str],  # bare words of texts
+    vectors: np.ndarray,  # [n, d], unit length
+    groups: np.ndarray,  # [n] group, −1 = none
+) -> Any:  # bertopic.BERTopic; it numbers topics by size
+    "A BERTopic model that has these groups as its topics."
+    from bertopic import BERTopic
+    from bertopic.backend import BaseEmbedder
+    from bertopic.cluster import BaseCluster
+    from bertopic.dimensionality import BaseDimensionalityReduction
+
+    parts = {
+        "umap_model": BaseDimensionalityReduction(),
+        "hdbscan_model": BaseCluster(),
+        "vectorizer_model": _term_counter(),
+    }
+    model = BERTopic(embedding_model=BaseEmbedder(), verbose=False, **parts)
+    return model.fit(list(words), embeddings=vectors, y=groups.tolist())
+
+# %% ../../nbs/45a_grouping.ipynb #c031
 BEFORE = frozenset("no not never without every each few twice cannot can't".split())  # of two words, only the first
 
-# %% ../../nbs/45a_grouping.ipynb #c029
+# %% ../../nbs/45a_grouping.ipynb #c032
 def pairs(
     text: str,  # bare words
 ) -> list[str]:  # words, and words that follow each other
@@ -157,7 +182,7 @@ def pairs(
     words = [w for w in text.split() if w not in stop]
     return words + [f"{a} {b}" for a, b in pairwise(words)]
 
-# %% ../../nbs/45a_grouping.ipynb #c031
+# %% ../../nbs/45a_grouping.ipynb #c034
 def topic_terms(
     words: Sequence[str],  # bare words of texts
     groups: np.ndarray,  # [n] group, −1 = none
@@ -183,7 +208,7 @@ def topic_terms(
     best = np.argsort(-weight, axis=1, kind="stable")[:, :most]
     return [[(terms[i], float(weight[g, i])) for i in best[g] if weight[g, i] > 0] for g in range(size)]
 
-# %% ../../nbs/45a_grouping.ipynb #c034
+# %% ../../nbs/45a_grouping.ipynb #c037
 def topic_name(
     terms: Iterable[str],  # best first
     most: int = 3,  # terms in the name
@@ -199,7 +224,7 @@ def topic_name(
     text = ", ".join(" ".join(w.upper() if w in capitals else w for w in c.split()) for c in chosen)
     return text[:1].upper() + text[1:]
 
-# %% ../../nbs/45a_grouping.ipynb #c036
+# %% ../../nbs/45a_grouping.ipynb #c039
 def topic_names(
     terms: Sequence[Sequence[str]],  # per topic, best first
 ) -> list[str]:  # no two alike
