@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from beejan.commands.privacy import erase_command, scan_command
 from beejan.core.errors import InputError, LakeError
 from beejan.core.lake import Lake, commit, reader, table_hash, writer
-from beejan.core.schema import TABLES, table_spec
+from beejan.core.schema import TABLES
 from beejan.core.settings import load_settings
 from beejan.core.sources import load_sources
 from beejan.govern import erasure
@@ -175,7 +175,7 @@ def test_she_is_erased_from_every_place_and_a_replay_brings_nobody_back(planted)
     receipt = erase(lake, person, transform)
     assert receipt["complete"] and not hits(lake, regex), hits(lake, regex)
     assert not any(word in json.dumps(receipt) for word in (WORDS, "8035550142", MAIL, HANDLE))
-    assert len(list(csv.DictReader((data / "calls.csv").open()))) == OTHERS - 1
+    assert len(list(csv.DictReader((data / "calls.csv").read_text().splitlines()))) == OTHERS - 1
     assert len(json.loads((data / "batch.json").read_text())) == OTHERS - 1
     hashes = {n: look(lake, n) for n in ("curated.contact", "curated.outcome", "vault.content", "curated.case")}
     assert hashes["curated.contact"][0] == before - 6 and balanced(lake)

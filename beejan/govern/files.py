@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -44,8 +45,13 @@ def _unwrapped(data: bytes, deep: int = DEEP) -> Iterator[bytes]:
             pass
 
 # %% ../../nbs/70b_files.ipynb #c007
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 2})
+
+
 def _in_parquet(path: Path, regex: str) -> int:
-    with closing(duckdb.connect()) as con:
+    with closing(_duckdb().cursor()) as con:
         columns = [r[0] for r in con.execute("DESCRIBE FROM read_parquet(?)", [str(path)]).fetchall()]
         hit = " OR ".join(f"regexp_matches(\"{c}\"::VARCHAR, $2, 'is')" for c in columns)
         row = con.execute(f"SELECT count(*) FROM read_parquet($1) WHERE {hit}", [str(path), regex]).fetchone()
@@ -119,7 +125,7 @@ def _mask_sqlite(path: Path, regex: str) -> None:
 # %% ../../nbs/70b_files.ipynb #c014
 def _mask_parquet(path: Path, regex: str) -> None:
     spare = path.with_name(f".{path.name}.new")
-    with closing(duckdb.connect()) as con:
+    with closing(_duckdb().cursor()) as con:
         columns = con.execute("DESCRIBE FROM read_parquet(?)", [str(path)]).fetchall()
         quoted = regex.replace("'", "''")
         new = ", ".join(

@@ -286,7 +286,9 @@ def clean_sources(
                     how = _cut_sqlite if source.format.kind == "sqlite" else _cut_file
                     done = how(path, source, person, regex)
                     after = file_hash(path) if path.exists() else before
-                    n[done] += not path.exists() or after != before
+                    if path.exists() and after == before:
+                        continue
+                    n[done] += 1
                     known = [after, before, source.name]
                     commit(lake, con, lambda c, k=known: c.raw_sql(same, parameters=k), "erased from a file")  # type: ignore[misc]
     con.disconnect()

@@ -67,6 +67,7 @@ def words_of(n: int) -> tuple[str, str]:
     r = random.Random(n)
     surname = "Okanari" + r.choice(MIDDLE) + r.choice(MIDDLE) + r.choice(MIDDLE)
     given, tail = r.choice(GIVEN), f"8039471{n % 1000:03}"
+    who = f"{given} {surname}"
     spaced, dashed = f"{tail[:3]} {tail[3:6]} {tail[6:]}", f"{tail[:3]}-{tail[3:]}"
     phone = r.choice((f"0{tail}", f"0{spaced}", f"+234{tail}", f"+234 (0) {dashed}"))
     street = f"{1 + n % 180} Kanari{r.choice(MIDDLE)} {r.choice(('Street', 'Road', 'Avenue', 'Close'))}, Ikeja"
@@ -78,7 +79,7 @@ def words_of(n: int) -> tuple[str, str]:
         "bvn": f"BVN 2239471{n:04} given",
         "account": f"refund to 3039471{n % 1000:03} Zenith",
         "card": f"card {card(n)} was charged twice",
-        "name": r.choice(("my name is {}", "Regards, {}", "na {} be this", "cust name {}")).format(f"{given} {surname}"),
+        "name": r.choice(("my name is {}", "Regards, {}", "na {} be this", "cust name {}")).format(who),
         "address": r.choice((f"I live at {street}", f"come to {street}", f"addr {street}")),
     }  # fmt: skip
     kind = list(kinds)[n % len(kinds)]
@@ -105,7 +106,7 @@ def plant(folder: Path, canaries: int) -> None:
 
 
 def beejan(root: Path, *args: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "beejan.cli", *args], cwd=root, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", "from beejan.cli import main; main()", *args], cwd=root, capture_output=True, text=True,
                           env={**os.environ, "BEEJAN_HOME": str(root)})  # fmt: skip
     print(f"  beejan {' '.join(args)}: {'ok' if done.returncode == 0 else 'FAILED ' + done.stderr[-300:]}", flush=True)
     said = done.stdout + done.stderr
