@@ -1,6 +1,6 @@
-"""How long a change of a filter takes in a real Chromium, from the click to the paint, over the marts of a million contacts.
+"""How long a change of a filter takes in a real Chromium, click to painted, over the marts of a million contacts.
 
-    python bench/pages.py [CONTACTS] [CHANGES]
+python bench/pages.py [CONTACTS] [CHANGES]
 """
 
 import os
@@ -14,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from beejan.core.lake import Lake, commit, writer
+from beejan.core.lake import Lake, commit, overwrite, writer
 from beejan.core.settings import load_settings
+from beejan.model import marts
 from beejan.operate.workspace import make_workspace
 
 SERVE = """
@@ -29,19 +30,27 @@ app = FastAPI()
 mount_pages(app, load_settings(Path(sys.argv[1])))
 uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([socket.socket(fileno=int(sys.argv[2]))])
 """
-ONE = "['sms','social','call','web_form','email','app','walk_in','letter','regulator']"
-TWO = """['billing_charging','recharge_topup','vas_unsolicited','network_voice','data_internet','sms_mms','sim_identity','number_porting',
-'customer_care','device_terminal','fraud_privacy_safety','roaming_international','disconnection_recycling','other','unclassified']"""
 FACT = """
-SELECT *, 'feed_' || channel AS source, NULL::VARCHAR AS status, d AS received_at, d::DATE AS local_date, date_trunc('hour', d) AS local_hour
-FROM (SELECT md5(i::VARCHAR) AS contact_id, ({one})[1 + (pow(random(), 2) * 9)::INT % 9] AS channel,
-    ({two})[1 + (pow(random(), 1.5) * 15)::INT % 15] AS category_code, p[1 + (pow(random(), 1.5) * 38)::INT % 38] AS state,
-    random() < 0.1 AS is_duplicate, TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL 1 SECOND * (random() * 86400 * 90)::INT AS d
-  FROM range({n}) t(i), (SELECT list(state ORDER BY state) AS p FROM lake.mart.dim_place))
-ORDER BY d
+SELECT *, 'feed_' || channel AS source, NULL::VARCHAR AS status, d AS received_at, d::DATE AS local_date,
+  date_trunc('hour', d) AS local_hour
+FROM (
+  SELECT md5(i::VARCHAR) AS contact_id, c[1 + (pow(random(), 2) * 9)::INT % 9] AS channel,
+    k[1 + (pow(random(), 1.5) * 15)::INT % 15] AS category_code, p[1 + (pow(random(), 1.5) * 38)::INT % 38] AS state,
+    random() < 0.1 AS is_duplicate,
+    TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL 1 SECOND * (random() * 86400 * 90)::INT AS d
+  FROM range({n}) t(i), (SELECT list(state ORDER BY state) AS p FROM lake.mart.dim_place),
+    (SELECT list(category_code) AS k FROM lake.mart.dim_category),
+    (SELECT list(channel) AS c FROM lake.mart.dim_channel WHERE channel <> 'unknown')
+) ORDER BY d
 """
-COUNTS = """count(*) AS contacts, count_if(is_duplicate)::BIGINT AS duplicates, count_if(NOT is_duplicate)::BIGINT AS unique_contacts,
+COUNTS = """count(*) AS contacts, count_if(is_duplicate)::BIGINT AS duplicates,
+  count_if(NOT is_duplicate)::BIGINT AS unique_contacts,
   count_if(category_code = 'unclassified')::BIGINT AS unclassified"""
+DAILY = """
+SELECT local_date, channel, category_code, state, source, {counts}, 0::BIGINT AS undated, 0::BIGINT AS flagged
+FROM lake.mart.fact_contact GROUP BY ALL"""
+HOURLY = """
+SELECT local_hour::TIMESTAMP AS local_hour, channel, category_code, {counts} FROM lake.mart.fact_contact GROUP BY ALL"""
 CLICK = """key => new Promise(done => {
   const root = document.documentElement, before = root.dataset.painted, start = performance.now();
   new MutationObserver((list, me) => {
@@ -55,20 +64,18 @@ KEYS = """() => [...document.querySelectorAll("[data-key]")].map(e => e.dataset.
 
 def fill(folder: Path, contacts: int) -> None:
     """Write marts of `contacts` contacts, without the pipeline before them."""
-    from beejan.core.lake import overwrite
-    from beejan.model import marts
-
     make_workspace(folder)
     settings = load_settings(folder)
     con = writer(Lake(settings))
 
+    dims = {"channel": marts.dim_channel(), "category": marts.dim_category(), "place": marts.dim_place("NG")}
+
     def work(c) -> None:
-        for name, rows in {"dim_channel": marts.dim_channel(), "dim_category": marts.dim_category(), "dim_place": marts.dim_place("NG")}.items():
-            overwrite(c, f"mart.{name}", rows)
-        c.raw_sql(f"CREATE TABLE lake.mart.fact_contact AS {FACT.format(n=contacts, one=ONE, two=TWO)}")
-        c.raw_sql(f"""CREATE TABLE lake.mart.rollup_daily AS SELECT local_date, channel, category_code, state, source, {COUNTS}, 0 AS undated, 0 AS flagged
-            FROM lake.mart.fact_contact GROUP BY ALL""")
-        c.raw_sql(f"CREATE TABLE lake.mart.rollup_hourly AS SELECT local_hour::TIMESTAMP AS local_hour, channel, category_code, {COUNTS} FROM lake.mart.fact_contact GROUP BY ALL")
+        for name, rows in dims.items():
+            overwrite(c, f"mart.dim_{name}", rows)
+        c.raw_sql(f"CREATE TABLE lake.mart.fact_contact AS {FACT.format(n=contacts)}")
+        c.raw_sql(f"CREATE TABLE lake.mart.rollup_daily AS {DAILY.format(counts=COUNTS)}")
+        c.raw_sql(f"CREATE TABLE lake.mart.rollup_hourly AS {HOURLY.format(counts=COUNTS)}")
 
     commit(Lake(settings), con, work, "bench")
     n = con.raw_sql("SELECT count(*) FROM lake.mart.rollup_daily").fetchone()[0]
@@ -112,7 +119,9 @@ def main() -> None:
             server.terminate()
             server.wait()
     p50, p95 = statistics.median(times), times[int(0.95 * (len(times) - 1))]
-    print(f"{changes} changes of a filter, click to painted: p50 {p50:.0f} ms, p95 {p95:.0f} ms, slowest {times[-1]:.0f} ms")
+    print(
+        f"{changes} changes of a filter, click to painted: p50 {p50:.0f} ms, p95 {p95:.0f} ms, most {times[-1]:.0f} ms"
+    )
     print(f"bar: p50 <= 200 ms, p95 <= 500 ms; load {os.getloadavg()[0]:.1f}, {time.perf_counter() - start:.0f} s")
 
 

@@ -177,7 +177,7 @@ def counted(
 
 def controls(
     base: Basis,  # what the page starts from
-) -> dict[str, Any]:  # days, older, newer, latest, chips, clear
+) -> dict[str, Any]:  # days, older, newer, latest, chips, bare
     "What the reader can turn, as addresses."
     c, p, step = base.choice, base.period, timedelta(days=base.period.days)
     end, shown = base.last or p.until, chips(c, base.names, counted(base))
@@ -188,7 +188,7 @@ def controls(
         "newer": address_of(c, until=later, after="") if p.until < end else "",
         "latest": address_of(c, until=None, after="") if c.until else "",
         "chips": [chip | {"count": thousands(chip["count"])} for chip in shown],
-        "clear": address_of(cleared(c)),
+        "bare": address_of(cleared(c)),
     }  # fmt: skip
 
 # %% ../../nbs/86c_basis.ipynb #c035

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PATIENCE', 'MEASURE', 'TITLE', 'ADDED', 'SAID', 'WRITERS', 'CASE', 'asked_of', 'trust', 'meaning', 'case_states',
            'case_counts', 'value_of', 'run_of', 'case_rows', 'contact_rows', 'drawer_rows', 'number_drawer',
-           'story_facts', 'story_drawer', 'drawer_part']
+           'story_facts', 'contact_row', 'story_drawer', 'drawer_part']
 
 # %% ../../nbs/86g_provenance.ipynb #c002
 from collections.abc import Mapping
@@ -271,18 +271,28 @@ def story_facts(
     return [*known, *codes, *((name, text) for name, text in rest.items() if text)]
 
 # %% ../../nbs/86g_provenance.ipynb #c033
+def contact_row(
+    view: View,  # whose sight
+    ident: str,  # contact_id
+) -> tuple[ir.Table | None, dict[str, Any] | None]:  # the table it is in, and its row
+    "One contact with all that is known of it."
+    for name in ("curated.contact", "mart.fact_contact"):
+        table = sight(view, name)
+        if table is not None and len(found := view.ask(table.filter(table.contact_id == ident).limit(1))):
+            return table, found.iloc[0].to_dict()
+    return None, None
+
+# %% ../../nbs/86g_provenance.ipynb #c035
 def story_drawer(
     base: Basis,  # what the page starts from
     ident: str,  # contact_id
 ) -> dict[str, Any]:
     "The story of one contact, and the other contacts of its case."
-    close, contact = address_of(base.choice, see=""), sight(base.view, "curated.contact")
-    contact = sight(base.view, "mart.fact_contact") if contact is None else contact
-    found = base.view.ask(contact.filter(contact.contact_id == ident).limit(1)) if contact is not None else []
-    if contact is None or not len(found):
+    close = address_of(base.choice, see="")
+    contact, row = contact_row(base.view, ident)
+    if contact is None or row is None:
         said = "There is no such contact, or it is not yours to see."
         return {"title": "A contact", "said": said, "facts": [], "close": close}
-    row = found.iloc[0].to_dict()
     told = {"title": "A contact", "facts": story_facts(base, row), "close": close}
     if pd.isna(row.get("case_id")):
         return told
@@ -293,7 +303,7 @@ def story_drawer(
         told | {"columns": COLUMNS[:-1], "cells": cells, "rows_title": "Other contacts of its case"} if cells else told
     )
 
-# %% ../../nbs/86g_provenance.ipynb #c035
+# %% ../../nbs/86g_provenance.ipynb #c037
 def drawer_part(
     base: Basis,  # what the page starts from
 ) -> str:  # HTML; nothing when no drawer is open
