@@ -78,7 +78,7 @@ def read_address(
                 facts[name] = read(text)
             except ValueError:
                 faults.append(f"{name}={text[:40]} is not understood; valid: {valid}.")
-    texts = {name: next(iter(args.get(name, ())), "")[:200] for name in ("after", "why", "see")}
+    texts: dict[str, Any] = {name: next(iter(args.get(name, ())), "")[:200] for name in ("after", "why", "see")}
     return Choice(
         frozenset((f, c) for f, c in picks if not c.startswith("-")),
         frozenset((f, c[1:]) for f, c in picks if c.startswith("-")),
