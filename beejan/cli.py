@@ -48,29 +48,36 @@ ROOMS = {  # command: module of beejan.commands, and its name there
     "user": "users:user",
 }
 
-
+# %% ../nbs/95_cli.ipynb #c006
 class Rooms(click.Group):
     "The root: its own commands, and those of the rooms."
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(
+        self,
+        ctx: click.Context,  # of the call
+    ) -> list[str]:
         "The names of all commands."
         return sorted({*self.commands, *ROOMS})
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # of the call
+        name: str,  # as typed
+    ) -> click.Command | None:
         "A command by its name; a room's is loaded."
         if name in ROOMS and name not in self.commands:
             module, attribute = ROOMS[name].split(":")
             self.add_command(getattr(import_module(f"beejan.commands.{module}"), attribute), name)
         return super().get_command(ctx, name)
 
-# %% ../nbs/95_cli.ipynb #c008
+# %% ../nbs/95_cli.ipynb #c009
 @click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="beejan", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     "Beejan: from complaints to decisions."
 
-# %% ../nbs/95_cli.ipynb #c009
+# %% ../nbs/95_cli.ipynb #c010
 def main(
     args: list[str] | None = None,  # default: what was typed
 ) -> None:
@@ -93,7 +100,7 @@ def main(
         click.echo(f"beejan: {str(e).splitlines()[0] if str(e) else type(e).__name__}{hint}", err=True)
         raise SystemExit(1) from None
 
-# %% ../nbs/95_cli.ipynb #c012
+# %% ../nbs/95_cli.ipynb #c013
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
@@ -107,7 +114,7 @@ def init(folder: Path, sources: str, as_json: bool) -> None:
     if not as_json:
         click.echo(f"Next: cd {folder}; put files into data/; `beejan source check data/FILE`.")
 
-# %% ../nbs/95_cli.ipynb #c014
+# %% ../nbs/95_cli.ipynb #c015
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--contacts", default=20_000, show_default=True, type=click.IntRange(1, 10_000_000), help="How many.")
@@ -122,7 +129,7 @@ def synth(folder: Path, contacts: int, days: int, seed: int, start: datetime | N
     )
     show([{"what": k, "value": v} for k, v in facts.items()], as_json, f"Synthetic complaints in {folder}")
 
-# %% ../nbs/95_cli.ipynb #c017
+# %% ../nbs/95_cli.ipynb #c018
 @cli.command()
 @click.argument("name")
 @click.option("--param", "-p", multiple=True, metavar="KEY=VALUE", help="A parameter of the pipeline; may be repeated.")
@@ -137,7 +144,7 @@ def run(name: str, param: tuple[str, ...], as_json: bool) -> None:
         [{"what": k, "value": v} for k, v in {**done.result, "notebook": done.notebook}.items()], as_json, f"{name}: ok"
     )
 
-# %% ../nbs/95_cli.ipynb #c019
+# %% ../nbs/95_cli.ipynb #c020
 @cli.command()
 @click.option("--last", default=20, show_default=True, help="How many.")
 @json_option
@@ -146,12 +153,12 @@ def runs(last: int, as_json: bool) -> None:
     keys = ("run_id", "pipeline", "status", "seconds", "parameters", "error")
     show([{k: r[k] for k in keys} for r in run_table(load_settings(), last)], as_json, "Runs")
 
-# %% ../nbs/95_cli.ipynb #c021
+# %% ../nbs/95_cli.ipynb #c022
 @cli.group()
 def source() -> None:
     "Declared feeds: check a file, add a declaration, test it dry."
 
-# %% ../nbs/95_cli.ipynb #c022
+# %% ../nbs/95_cli.ipynb #c023
 def _proposal(file: Path, country: str | None) -> Proposal:
     if not file.exists():
         raise NotFoundError(f"File {file} does not exist", do="Give the path of a file with complaints")
@@ -161,7 +168,7 @@ def _proposal(file: Path, country: str | None) -> Proposal:
         data = None  # a check works outside a workspace, too
     return check_file(file, country=country, data=data)
 
-# %% ../nbs/95_cli.ipynb #c023
+# %% ../nbs/95_cli.ipynb #c024
 @source.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--country", default=None, help="ISO 3166-1 alpha-2, for phone numbers and places.")
@@ -174,7 +181,7 @@ def source_check(file: Path, country: str | None, as_json: bool) -> None:
     if proposal.questions:
         raise SystemExit(2)
 
-# %% ../nbs/95_cli.ipynb #c024
+# %% ../nbs/95_cli.ipynb #c025
 @source.command("add")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", default=None, help="Name of the source; default: from the file's name.")
@@ -194,7 +201,7 @@ def source_add(file: Path, name: str | None, country: str | None, force: bool) -
     for question in proposal.questions:
         click.echo(f"To be answered there: {question}")
 
-# %% ../nbs/95_cli.ipynb #c025
+# %% ../nbs/95_cli.ipynb #c026
 def _declared(settings: Settings, name: str) -> dict[str, Any]:
     return chosen(load_sources(settings.folder("pipelines") / "sources"), name, "source")
 
@@ -209,7 +216,7 @@ def source_test(name: str, as_json: bool) -> None:
     counts = dry_run(feed, settings)
     show(counts, as_json, f"{name}: dry run")
 
-# %% ../nbs/95_cli.ipynb #c026
+# %% ../nbs/95_cli.ipynb #c027
 @source.command("list")
 @json_option
 def source_list(as_json: bool) -> None:
@@ -232,7 +239,7 @@ def source_list(as_json: bool) -> None:
         "Sources",
     )
 
-# %% ../nbs/95_cli.ipynb #c029
+# %% ../nbs/95_cli.ipynb #c030
 def _read(settings: Settings) -> Backend:
     return reader(Lake(settings))
 
@@ -252,7 +259,7 @@ def books(by: str, as_json: bool) -> None:
     if not all(r["balanced"] for r in rows):
         raise SystemExit(1)
 
-# %% ../nbs/95_cli.ipynb #c030
+# %% ../nbs/95_cli.ipynb #c031
 @cli.group()
 def quarantine() -> None:
     "Records that cannot be used yet: list, show, fix, replay."
@@ -267,7 +274,7 @@ def quarantine_list(status: str, as_json: bool) -> None:
     "What stands in quarantine, by source and reason."
     show(quarantine_table(_read(load_settings()), status).to_pyarrow().to_pylist(), as_json, "Quarantine")
 
-# %% ../nbs/95_cli.ipynb #c031
+# %% ../nbs/95_cli.ipynb #c032
 @quarantine.command("show")
 @click.option("--source", "name", default="", help="Of one source.")
 @click.option("--reason", default="", help="Of one reason.")
@@ -277,7 +284,7 @@ def quarantine_show(name: str, reason: str, most: int, as_json: bool) -> None:
     "The records themselves, with what was received. They may hold personal data."
     show(quarantine_records(_read(load_settings()), name, reason).limit(most).to_pyarrow().to_pylist(), as_json)
 
-# %% ../nbs/95_cli.ipynb #c032
+# %% ../nbs/95_cli.ipynb #c033
 @quarantine.command("fix")
 @click.argument("name")
 @click.argument("reason")
@@ -295,7 +302,7 @@ def quarantine_fix(
     fix = add_fix(Lake(settings), checked_fix(name, reason, action, field, pattern, value, note))
     click.echo(f"Kept as fix {fix}. Next: beejan quarantine replay")
 
-# %% ../nbs/95_cli.ipynb #c033
+# %% ../nbs/95_cli.ipynb #c034
 @quarantine.command("replay")
 @json_option
 def quarantine_replay(as_json: bool) -> None:
@@ -306,7 +313,7 @@ def quarantine_replay(as_json: bool) -> None:
     if any(done.values()):
         transform(Lake(settings))
 
-# %% ../nbs/95_cli.ipynb #c034
+# %% ../nbs/95_cli.ipynb #c035
 @cli.command("snapshots")
 @json_option
 def snapshots_command(as_json: bool) -> None:
@@ -325,7 +332,7 @@ def hashes(as_json: bool) -> None:
     found = {f"{s}.{t}": table_hash(con, f"{s}.{t}") for s, t in rows if s != "ops"}
     show([{"table": k, "rows": n, "hash": h} for k, (n, h) in found.items()], as_json, "Tables")
 
-# %% ../nbs/95_cli.ipynb #c035
+# %% ../nbs/95_cli.ipynb #c036
 @cli.command("schema")
 @click.argument("name", required=False)
 @json_option
@@ -338,7 +345,7 @@ def schema_command(name: str | None, as_json: bool) -> None:
     else:
         click.echo(schema_reference())
 
-# %% ../nbs/95_cli.ipynb #c038
+# %% ../nbs/95_cli.ipynb #c039
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("demo"))
 @click.option(
@@ -369,7 +376,7 @@ def demo(folder: Path, contacts: int, days: int) -> None:
     show(lake_books(_read(settings)).to_pyarrow().to_pylist(), False, "The books")
     click.echo(f"\nThe report: {done.result['report']}\nAll reports: {done.result['index']}")
 
-# %% ../nbs/95_cli.ipynb #c041
+# %% ../nbs/95_cli.ipynb #c042
 def command_reference() -> list[tuple[str, str]]:  # (command, first line of its help)
     "Every command by its full name."
 

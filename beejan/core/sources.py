@@ -34,6 +34,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 # %% ../../nbs/03_sources.ipynb #c009
+def _groups(pattern: str) -> dict[str, int]:
+    try:
+        return dict(re.compile(pattern).groupindex)
+    except re.error as e:
+        raise ValueError(f"`pattern` is no regular expression ({e})") from None
+
+# %% ../../nbs/03_sources.ipynb #c010
 class Format(_Part):
     "How the bytes of a feed become records; gzip and zip are seen from the bytes and never declared."
 
@@ -63,15 +70,11 @@ class Format(_Part):
     def _complete(self) -> "Format":
         if self.kind in ("xml", "sqlite", "sqldump") and not self.records:
             raise ValueError(f"`records` is needed for {self.kind}: the record element or the table")
-        try:
-            named = re.compile(self.pattern).groupindex
-        except re.error as e:
-            raise ValueError(f"`pattern` is no regular expression ({e})") from None
-        if self.kind == "log" and not named:
+        if self.kind == "log" and not _groups(self.pattern):
             raise ValueError("`pattern` with named groups such as (?P<text>.*) is needed for log")
         return self
 
-# %% ../../nbs/03_sources.ipynb #c012
+# %% ../../nbs/03_sources.ipynb #c013
 def _listed(v: Any) -> Any:
     return [v] if isinstance(v, str) else v
 
@@ -92,26 +95,26 @@ class TimeRules(_Part):
             raise ValueError("an IANA time zone, UTC or unknown")
         return v
 
-# %% ../../nbs/03_sources.ipynb #c014
+# %% ../../nbs/03_sources.ipynb #c015
 class NullRules(_Part):
     "Which spellings mean that nothing is known; compared trimmed, in any case."
 
     values: list[str] = Field(default_factory=lambda: list(NULLS))
 
-# %% ../../nbs/03_sources.ipynb #c015
+# %% ../../nbs/03_sources.ipynb #c016
 class RejectRule(_Part):
     "Records that are no complaint: those whose `field` is one of `in`."
 
     field: str
     values: Annotated[list[str], Field(alias="in", min_length=1)]
 
-# %% ../../nbs/03_sources.ipynb #c016
+# %% ../../nbs/03_sources.ipynb #c017
 class PersonalRules(_Part):
     "Which columns of the feed hold personal data."
 
     fields: list[str] = Field(default_factory=list)
 
-# %% ../../nbs/03_sources.ipynb #c019
+# %% ../../nbs/03_sources.ipynb #c020
 class Source(_Part):
     "One declared feed."
 
@@ -140,7 +143,7 @@ class Source(_Part):
             raise ValueError(problem)
         return self
 
-# %% ../../nbs/03_sources.ipynb #c021
+# %% ../../nbs/03_sources.ipynb #c022
 def _problems(s: Source) -> list[str]:
     bad = [f"[fields] {f}: no such field; valid: {', '.join(TARGETS)}" for f in s.fields if f not in TARGETS]
     bad += [
@@ -163,7 +166,7 @@ def _problems(s: Source) -> list[str]:
         bad.append("[fields] maps neither a text, a subject, a label nor an id: nothing to work with")
     return bad
 
-# %% ../../nbs/03_sources.ipynb #c024
+# %% ../../nbs/03_sources.ipynb #c025
 def parse_source(
     raw: dict[str, Any],  # as read from TOML
     where: str,  # named in errors
@@ -180,7 +183,7 @@ def parse_source(
             raise DeclarationError(f"{where}: {key + ': ' if key else ''}{msg}") from None
         raise DeclarationError(f"{where}: `{key}` is wrong", found=fault["input"], valid=msg) from None
 
-# %% ../../nbs/03_sources.ipynb #c027
+# %% ../../nbs/03_sources.ipynb #c028
 def load_source(
     path: Path,  # a declaration, pipelines/sources/NAME.toml
 ) -> Source:
@@ -196,14 +199,14 @@ def load_source(
         raise DeclarationError(f"{path.name}: `name` must be the file's name", found=raw["name"], valid=path.stem)
     return parse_source({"name": path.stem, **raw}, path.name)
 
-# %% ../../nbs/03_sources.ipynb #c028
+# %% ../../nbs/03_sources.ipynb #c029
 def load_sources(
     folder: Path,  # pipelines/sources
 ) -> dict[str, Source]:  # name -> declaration, by name
     "Read every declaration in a folder."
     return {p.stem: load_source(p) for p in sorted(Path(folder).glob("*.toml"))}
 
-# %% ../../nbs/03_sources.ipynb #c031
+# %% ../../nbs/03_sources.ipynb #c032
 def source_files(
     source: Source,  # the declaration
     data: Path,  # the data folder that relative paths start from

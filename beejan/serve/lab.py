@@ -77,12 +77,17 @@ class ComplaintMagics(Magics):
     @magic_arguments()
     @argument("--into", default="", help="name of a variable that keeps the answer")
     @line_cell_magic
-    def complaints(self, line: str, cell: str | None = None) -> pd.DataFrame | None:
+    def complaints(
+        self,
+        line: str,  # options, or the whole query
+        cell: str | None = None,  # the query
+    ) -> pd.DataFrame | None:
         "Run the cell as SQL on the lake, read-only."
         args = parse_argstring(self.complaints, line if cell is not None else "")
-        answer = lab_sql(self.shell.user_ns["lab"], cell if cell is not None else line)
+        known = self.shell.user_ns if self.shell else {}
+        answer = lab_sql(known["lab"], cell if cell is not None else line)
         if args.into:
-            self.shell.user_ns[args.into] = answer
+            known[args.into] = answer
             return None
         return answer
 
