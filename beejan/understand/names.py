@@ -8,7 +8,7 @@ __all__ = ['DAYS', 'Lists', 'name_lists', 'folded', 'weight', 'Word', 'words', '
 # %% ../../nbs/42b_names.ipynb #c002
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import naija_data
@@ -103,17 +103,16 @@ class Word(NamedTuple):
     weight: int
 
 # %% ../../nbs/42b_names.ipynb #c013
+@lru_cache(65_536)
+def _weighed(word: str) -> int:
+    return weight(folded(word))
+
+
 def words(
     text: str,  # any
 ) -> list[Word]:
     "The words of a text, weighed."
-    known = name_lists().weight
-    out = []
-    for m in _TOKEN.finditer(text):
-        low = folded(m[0])
-        w = known.get(low)
-        out.append(Word(m[0], m.start(), m.end(), weight(low) if w is None else w))
-    return out
+    return [Word(m[0], *m.span(), _weighed(m[0])) for m in _TOKEN.finditer(text)]
 
 # %% ../../nbs/42b_names.ipynb #c016
 def _joined(text: str, a: Word, b: Word) -> bool:
@@ -215,10 +214,10 @@ def names(
     text: str,  # any
 ) -> Iterator[Span]:
     "Names of people."
+    if not any(_weighed(w) > 1 for w in _TOKEN.findall(text)) and not _SURE.search(text):
+        return
     ws = words(text)
     sure = _cues(text, ws, _SURE)
-    if not sure and not any(w.weight > 1 for w in ws):
-        return
     maybe, mixed, i = _cues(text, ws, _MAYBE), not text.islower() and not text.isupper(), 0
     while i < len(ws):
         w = ws[i]

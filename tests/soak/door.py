@@ -106,8 +106,9 @@ def plant(folder: Path, canaries: int) -> None:
 
 
 def beejan(root: Path, *args: str) -> None:
-    done = subprocess.run([sys.executable, "-c", "from beejan.cli import main; main()", *args], cwd=root, capture_output=True, text=True,
-                          env={**os.environ, "BEEJAN_HOME": str(root)})  # fmt: skip
+    command = [sys.executable, "-c", "from beejan.cli import main; main()", *args]
+    env = {**os.environ, "BEEJAN_HOME": str(root)}
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
     print(f"  beejan {' '.join(args)}: {'ok' if done.returncode == 0 else 'FAILED ' + done.stderr[-300:]}", flush=True)
     said = done.stdout + done.stderr
     if re.search(CANARY, said, re.I):
