@@ -93,7 +93,8 @@ def test_every_text_has_a_finite_vector_of_length_one_or_zero(texts):
 
 
 def test_another_process_gets_the_same_numbers_without_a_network():
-    code = "from beejan.understand.embeddings import encode as e, model_id as i; print(i(), e(['my data']).tobytes().hex())"
+    names = "from beejan.understand.embeddings import encode as e, model_id as i; "
+    code = names + "print(i(), e(['my data']).tobytes().hex())"
     blocked = "import socket\ndef no(*a, **k): raise OSError('no network')\nsocket.socket.connect = no\n"
     env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     out = subprocess.run([sys.executable, "-c", blocked + code], capture_output=True, text=True, check=True, env=env)
