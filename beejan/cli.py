@@ -11,6 +11,7 @@ __all__ = ['ROOMS', 'Rooms', 'cli', 'main', 'init', 'synth', 'run', 'runs', 'sou
 import json
 import os
 import re
+import secrets
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ from .core.lake import Lake, reader, snapshots, table_hash
 from .core.schema import TABLES, schema_reference, table_spec
 from .core.settings import Settings, load_settings
 from .core.sources import load_sources, parse_source, source_files
+from .govern.access import add_person, people
 from .land.propose import Proposal, check_file, proposal_words
 from .land.synth import synthesise
 from .operate.books import lake_books
@@ -346,6 +348,14 @@ def schema_command(name: str | None, as_json: bool) -> None:
         click.echo(schema_reference())
 
 # %% ../nbs/95_cli.ipynb #c039
+def _way_in(settings: Settings, folder: Path) -> None:
+    password = "" if people(settings) else secrets.token_urlsafe(12)
+    if password:
+        add_person(settings, "demo", "manager", password)
+    click.echo(f"\nDashboards: cd {folder} && {Path(sys.argv[0]).absolute()} serve")
+    click.echo(f"Sign in as `demo`{'; the password, shown once: ' + password if password else ''}")
+
+# %% ../nbs/95_cli.ipynb #c040
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("demo"))
 @click.option(
@@ -375,8 +385,9 @@ def demo(folder: Path, contacts: int, days: int) -> None:
             click.echo(f"     {k}: {plain(v)}")
     show(lake_books(_read(settings)).to_pyarrow().to_pylist(), False, "The books")
     click.echo(f"\nThe report: {done.result['report']}\nAll reports: {done.result['index']}")
+    _way_in(settings, folder)
 
-# %% ../nbs/95_cli.ipynb #c042
+# %% ../nbs/95_cli.ipynb #c043
 def command_reference() -> list[tuple[str, str]]:  # (command, first line of its help)
     "Every command by its full name."
 
