@@ -1,9 +1,9 @@
-"""Measure the learned classifier beside the rules: `python bench/classifier.py [contacts] [folder of the real data sets]`.
+"""Measure the learned classifier beside the rules: `python bench/classifier.py [contacts] [folder of real data]`.
 
-Prints SentiTel's several aspects (train to dev); one category for synthetic complaints made of phrases the model has met
-(other seed: how well phrases are remembered) and of phrases it has not met (how the next phrase fares; all are written by
-one hand, so neither figure speaks for real customers); one category for SentiTel's dev split; 220 Comcast subjects
-labelled by hand, of which nothing was learned; whether the declared precision held; and the speed.
+Prints SentiTel's several aspects (train to dev); one category for synthetic complaints made of phrases the model has
+met (other seed: how well phrases are remembered) and of phrases it has not met (how the next phrase fares; all are
+written by one hand, so neither figure speaks for real customers); one category for SentiTel's dev split; 220 Comcast
+subjects labelled by hand, of which nothing was learned; whether the declared precision held; and the speed.
 """
 
 import csv
