@@ -158,6 +158,8 @@ def _note(settings: Settings, person: Person) -> Path:
 def _receipt(lake: Lake, erasure_id: str, person: Person, done: dict[str, Any]) -> dict[str, Any]:
     regex = "|".join(p for p in (pattern(person), *person.contacts, *person.keys) if p)
     found = scan(lake.settings, regex)
+    notes = sum(hits_in(p, regex) for p in _pending(lake.settings).glob("*.pending"))
+    found = [f | {"hits": f["hits"] - notes * (f["place"] == "receipts")} for f in found]
     receipt = {
         "erasure_id": erasure_id,
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -186,9 +188,10 @@ def _carry_out(lake: Lake, note: Path, rebuild: Callable[[Lake], Any] | None) ->
     if regex:
         files += _clean_files(settings, regex)
     purged = purge(lake)
-    note.unlink()
     done = {"rows": rows, "files": dict(files), "lake files removed": purged}
-    return _receipt(lake, erasure_id, person, done | {"seconds": round(time.monotonic() - begin, 1)})
+    receipt = _receipt(lake, erasure_id, person, done | {"seconds": round(time.monotonic() - begin, 1)})
+    note.unlink()
+    return receipt
 
 # %% ../../nbs/70_erasure.ipynb #c018
 def resume(
