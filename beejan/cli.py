@@ -42,9 +42,11 @@ from .operate.workspace import make_workspace
 ROOMS = {  # command: module of beejan.commands, and its name there
     "audit": "users:audit_command",
     "erase": "privacy:erase_command",
+    "evaluate": "models:evaluate",
     "hold": "privacy:hold_command",
     "key": "users:key",
     "lab": "lab:lab",
+    "models": "models:models",
     "scan": "privacy:scan_command",
     "serve": "users:serve",
     "user": "users:user",
