@@ -26,6 +26,7 @@ from ..core.lake import Lake, append, commit, materialise, overwrite, replace_ro
 from ..core.schema import fit
 from ..core.settings import Settings
 from ..core.sources import Source, load_sources, source_files
+from ..core.tombstones import refuse_erased
 from ..land.landing import with_identity
 from ..land.readers import read_records
 from ..model import marts
@@ -339,7 +340,7 @@ def _publish(con: Backend, settings: Settings, declared: Mapping[str, Source]) -
     overwrite(con, "curated.customer", _temp(con, "customers", customers(contact)))
     build_marts(con, settings, declared)
 
-# %% ../../nbs/63_transform.ipynb #c049
+# %% ../../nbs/63_transform.ipynb #c050
 def transform(
     lake: Lake,  # the workspace's
     progress: Callable[[str], None] = lambda words: None,  # told at each step
@@ -349,6 +350,7 @@ def transform(
     declared = load_sources(settings.folder("pipelines") / "sources")
     with lake.lock("transform"):
         con = writer(lake)
+        refuse_erased(lake, con, declared)
         batches = _temp(con, "batches", pending(con, declared))
         n = int(batches.count().execute())
         work, late = _worked(con, batches, declared, settings, progress) if n else ({}, False)
@@ -365,7 +367,7 @@ def transform(
         con.disconnect()
     return {"batches": n, "contacts": contacts, "new_contacts": contacts - int(before)}
 
-# %% ../../nbs/63_transform.ipynb #c051
+# %% ../../nbs/63_transform.ipynb #c052
 DERIVED = (
     "vault.content",
     "vault.fingerprint",
@@ -378,7 +380,7 @@ DERIVED = (
     "curated.watermark",
 )
 
-# %% ../../nbs/63_transform.ipynb #c052
+# %% ../../nbs/63_transform.ipynb #c053
 def rebuild_lake(
     lake: Lake,  # the workspace's
 ) -> None:
@@ -395,7 +397,7 @@ def rebuild_lake(
         commit(lake, con, drop, "rebuild")
         con.disconnect()
 
-# %% ../../nbs/63_transform.ipynb #c054
+# %% ../../nbs/63_transform.ipynb #c055
 def dry_run(
     source: Source,  # the declaration
     settings: Settings,  # of the workspace
@@ -415,7 +417,7 @@ def dry_run(
         for (o, r, d), (n, line) in sorted(found.items())
     ]
 
-# %% ../../nbs/63_transform.ipynb #c055
+# %% ../../nbs/63_transform.ipynb #c056
 def _dry(con: Backend, rows: ir.Table, source: Source, settings: Settings) -> ir.Table:
     nobody = {
         "source": ibis.literal(source.name),
