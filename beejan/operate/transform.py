@@ -31,8 +31,10 @@ from ..land.landing import with_identity
 from ..land.readers import read_records
 from ..model import marts
 from .books import lake_books
+from .models import promoted
 from ..resolve.duplicates import candidates, link_duplicates
 from ..resolve.fingerprints import fingerprints
+from ..understand.classifier import Classifier, learned
 from ..understand.privacy import redacted
 from ..understand.rules import classify
 from ..understand.taxonomy import prefer_declared
@@ -135,10 +137,12 @@ def _known(con: Backend, conformed: ir.Table) -> ir.Table:
 def categorised(
     con: Backend,  # a writer
     contents: ir.Table,  # seq, text
+    model: Classifier | None = None,  # the promoted one; None: rules alone
 ) -> ir.Table:  # seq, text_redacted and the categories
     "Redact and categorise texts, each distinct one once."
     distinct = _temp(con, "texts", redacted(contents.select("text").distinct()))
-    found = _temp(con, "categories", classify(distinct))
+    said = classify(distinct)
+    found = _temp(con, "categories", said if model is None else learned(said, model))
     t = contents.select("seq", "text")
     return t.left_join(found, t.text.identical_to(found.text)).drop("text", "text_right")
 
@@ -318,8 +322,9 @@ def _worked(
     judged = _temp(con, "judged", judge(conformed, waiting, _known(con, conformed)))
     kept = _temp(con, "versions", versions(judged))
     content = conformed.inner_join(kept, "seq").select(*conformed.columns, "latest")
-    say(f"categorise and compare: {int(content.count().execute())} texts")
-    named = _temp(con, "named", categorised(con, content))
+    say(f"redact and categorise: {int(content.count().execute())} texts")
+    named = _temp(con, "named", categorised(con, content, promoted(settings)))
+    say("link repetitions")
     linked, late = _linked(con, content)
     latest = declared_categories(content.filter(_.latest).drop("latest").inner_join(named, "seq"), declared)
     outcome = _temp(con, "outcome", outcomes(judged, faults))

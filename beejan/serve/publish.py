@@ -37,7 +37,9 @@ def report_marts(
     names = con.list_tables(database=("lake", "mart"))
     if "rollup_daily" not in names:
         raise NotFoundError("There are no marts yet", do="Run `beejan run transform` first")
-    return {n: table(con, f"mart.{n}") for n in names} | {"quarantine": table(con, "curated.quarantine")}
+    return {n: table(con, f"mart.{n}") for n in names} | {
+        n.split(".")[1]: table(con, n) for n in ("curated.quarantine", "curated.topic", "curated.topic_event")
+    }
 
 # %% ../../nbs/84_publish.ipynb #c009
 def publish_daily(

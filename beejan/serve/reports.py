@@ -37,6 +37,7 @@ from . import charts, questions
 from .charts import Chart
 from .questions import Move, Period, ask, dates_in_words
 from .theme import brief, dark_twins, percent, signed_percent, stylesheet, thousands, with_n, words
+from .topic_section import topic_charts
 
 # %% ../../nbs/82_reports.ipynb #c007
 NEEDED = ("rollup_daily", "rollup_hourly", "books")
@@ -432,7 +433,7 @@ def draw_charts(
     unplaced = moved.get("unknown", Move()).contacts
     out["movers"] = movers_chart(rollup, names, period, placed=unplaced <= total.contacts / 2)
     out["week"] = charts.week(ask(questions.hour_counts(hourly, period)), period, zone)
-    return out
+    return out | (topic_charts(marts, period) if "rollup_topic_daily" in marts else {})
 
 # %% ../../nbs/82_reports.ipynb #c071
 def headline(
@@ -582,7 +583,8 @@ def all_cards(
 
 # %% ../../nbs/82_reports.ipynb #c098
 SECTIONS = {
-    "trend": "Trend", "categories": "Reasons", "channels": "Channels", "states": "Places", "movers": "Changes",
+    "trend": "Trend", "categories": "Reasons", "topics": "Matters", "channels": "Channels", "states": "Places",
+    "movers": "Changes",
     "week": "Hours", "books": "Books", "quality": "Quality",
 }  # fmt: skip
 
@@ -627,7 +629,7 @@ def render_report(
     inside = page_parts() | {"bokeh": bokeh_inline(), "twins": embedded(dark_twins()), "entry": json.dumps(entry)}
     fixed = {
         "definitions": definitions(),
-        "sections": SECTIONS,
+        "sections": {k: v for k, v in SECTIONS.items() if k != "topics" or k in parts["charts"]},
         "stamp": stamp,
         "dates": entry["dates"],
         "operator": entry["operator"],
