@@ -3,8 +3,9 @@
     python bench/end_to_end.py [--contacts 1000000] [--beside 100000]
 
 Beejan lands, conforms, links exact and near duplicates and builds the marts: these are timed against the bar. It also
-redacts personal data and categorises, which stands in a row of its own. Beside it, in the same run: a plain pandas script and dlt + SQL, on fewer contacts, which do less (each says what); and DuckDB's bare
-`read -> Parquet` of the social feed as the limit (it reads neither XML nor cp1252 with stray bytes).
+redacts personal data and categorises, which stands in a row of its own. Beside it, in the same run: a plain pandas
+script and dlt + SQL, on fewer contacts, which do less (each says what); and DuckDB's bare `read -> Parquet` of the
+social feed as the limit (it reads neither XML nor cp1252 with stray bytes).
 Fails below 10,000 contacts/s or above 4 GiB.
 """
 

@@ -35,7 +35,7 @@ from .models import promoted
 from ..resolve.duplicates import candidates, link_duplicates
 from ..resolve.fingerprints import fingerprints
 from ..understand.classifier import Classifier, learned
-from ..understand.privacy import redacted
+from ..understand.privacy import redact_column
 from ..understand.rules import classify
 from ..understand.taxonomy import prefer_declared
 
@@ -138,9 +138,12 @@ def categorised(
     con: Backend,  # a writer
     contents: ir.Table,  # seq, text
     model: Classifier | None = None,  # the promoted one; None: rules alone
+    processes: int = 1,  # that may redact
 ) -> ir.Table:  # seq, text_redacted and the categories
     "Redact and categorise texts, each distinct one once."
-    distinct = _temp(con, "texts", redacted(contents.select("text").distinct()))
+    texts = contents.select("text").distinct().to_pyarrow()
+    texts = texts.append_column("text_redacted", redact_column(texts["text"], processes))
+    distinct = con.create_table("beejan_texts", texts, temp=True, overwrite=True)
     said = classify(distinct)
     found = _temp(con, "categories", said if model is None else learned(said, model))
     t = contents.select("seq", "text")
@@ -323,7 +326,7 @@ def _worked(
     kept = _temp(con, "versions", versions(judged))
     content = conformed.inner_join(kept, "seq").select(*conformed.columns, "latest")
     say(f"redact and categorise: {int(content.count().execute())} texts")
-    named = _temp(con, "named", categorised(con, content, promoted(settings)))
+    named = _temp(con, "named", categorised(con, content, promoted(settings), settings.lake.threads))
     say("link repetitions")
     linked, late = _linked(con, content)
     latest = declared_categories(content.filter(_.latest).drop("latest").inner_join(named, "seq"), declared)
