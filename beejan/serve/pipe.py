@@ -170,7 +170,7 @@ def runs_part(
     runs, zone = sight(view, "ops.run"), view.desk.settings.operator.time_zone
     rows = view.ask(runs.order_by(runs.started_at.desc()).limit(30)).to_dict("records") if runs is not None else []
     if not rows:
-        todo = "beejan run NAME runs one; beejan clock runs them by the schedule."
+        todo = "beejan run NAME runs one."
         told = {"empty": "The run table is empty.", "todo": todo}
         return listing("runs", "Runs", "No pipeline has run yet", RUN, [], full=True, **told)
     bad, n = sum(r["status"] != "ok" for r in rows), len(rows)
@@ -274,9 +274,9 @@ def alerts_panel(
     "What has been told to the people on duty."
     rows, zone = alert_rows(view), view.desk.settings.operator.time_zone
     if rows.empty:
-        todo = "The clock watches runs, freshness and checks; set [alerts] urls in beejan.toml to be told."
-        told = {"empty": "There was no alert.", "todo": todo}
-        return listing("alerts", "Alerts", "Nobody had to be told anything", (), [], full=True, **told)
+        todo = "Nobody is told by mail or message yet: look at runs, sources and checks on this page."
+        told = {"empty": "There is none here.", "todo": todo}
+        return listing("alerts", "Alerts", "Alerts are not sent yet", (), [], full=True, **told)
 
     def cell(name: str, value: Any) -> Any:
         if pd.isna(value):
