@@ -49,6 +49,7 @@ ROOMS = {  # command: module of beejan.commands, and its name there
     "models": "models:models",
     "scan": "privacy:scan_command",
     "serve": "users:serve",
+    "sql": "sql:sql",
     "user": "users:user",
 }
 
