@@ -80,6 +80,25 @@ SELECT * FROM mart.fact_contact AT (VERSION => 1), vault.content
 SELECT * EXCLUDE (x) FROM vault.content
 SELECT $1
 SELECT getvariable('x')
+WITH duckdb_tables AS (SELECT * FROM duckdb_tables) SELECT * FROM duckdb_tables
+SELECT * FROM (WITH sqlite_master AS (SELECT 1) SELECT 1), sqlite_master
+WITH RECURSIVE duckdb_settings AS (FROM duckdb_settings UNION ALL FROM duckdb_settings) FROM duckdb_settings
+SELECT * FROM (WITH content AS (SELECT 1) SELECT 1), content
+SELECT * FROM mart.fact_contact f, LATERAL duckdb_tables()
+SELECT * FROM mart.fact_contact f, LATERAL seq_scan('lake.vault.content')
+SELECT * FROM mart.fact_contact f, LATERAL (FROM vault.content)
+SELECT * FROM (SHOW ALL TABLES)
+SELECT * FROM (DESCRIBE vault.content)
+SELECT * FROM (PIVOT vault.content ON source USING count(*))
+SELECT * FROM mart.fact_contact AT (VERSION => 1)
+SELECT "current_setting"('temp_directory')
+SELECT system.main.current_setting('temp_directory')
+SELECT 'temp_directory'.current_setting()
+SELECT json_execute_serialized_sql('x')
+SELECT json_serialize_plan(json_serialize_sql('SELECT 1'))
+SELECT repeat('x', 3000000000)
+SELECT error(channel) FROM mart.fact_contact
+SELECT * FROM settings
 """.strip().splitlines()
 
 
@@ -134,6 +153,35 @@ def test_a_role_s_rows_are_all_there_is(settings):
     assert answer.to_pylist() == [{"channel": "sms"}]
     hidden = ask_sql(settings, "SELECT count(text_redacted) AS n FROM curated.contact", Who("e", "engineer"))
     assert hidden.to_pylist() == [{"n": 0}]
+
+
+def test_the_vault_s_files_are_no_table_by_any_name(settings):
+    files = [*(settings.folder("lake") / "data" / "vault").rglob("*.parquet")]
+    assert files
+    for path in (str(files[0]), str(files[0].parent / "*.parquet")):
+        for query in ('SELECT * FROM "{0}"', 'WITH "{0}" AS (SELECT * FROM "{0}") SELECT * FROM "{0}"',
+                      'SELECT * FROM (WITH "{0}" AS (SELECT 1) SELECT 1), "{0}"'):  # fmt: skip
+            with pytest.raises(BeejanError) as e:
+                ask_sql(settings, query.format(path), ANALYST)
+            assert SECRET not in str(e.value)
+
+
+def test_what_a_reader_may_not_see_cannot_make_his_query_fail(settings):
+    query = "SELECT count(*) AS n FROM mart.fact_contact WHERE CAST(replace(channel, 'sms', '1') AS INT) = 1"
+    for _ in range(5):
+        assert ask_sql(settings, query, Who("e", "engineer")).to_pylist() == [{"n": 1}]
+    with pytest.raises(InputError, match="Could not convert"):
+        ask_sql(settings, query, ANALYST)
+
+
+def test_names_of_the_query_s_own_work_as_in_duckdb(settings):
+    for query, answer in {
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT sum(r.n) AS s FROM r": 6,
+        "WITH a AS (SELECT 1 AS x), b AS (SELECT a.x + 1 AS x FROM a) SELECT b.x + c.x AS s FROM b, b AS c": 4,
+        "SELECT count(mart.fact_contact.channel) AS s FROM mart.fact_contact": 2,
+        "SELECT count(b) AS s FROM mart.fact_contact AS x(a, b)": 2,
+    }.items():
+        assert ask_sql(settings, query, ANALYST).to_pylist() == [{"s": answer}]
 
 
 def test_a_long_query_is_ended(settings):
