@@ -1,10 +1,19 @@
 """Nobody gets in who may not: every route and every role, from the application's own routing table."""
 
 import json
+import socket
+import threading
 
 import pytest
+import schemathesis
+import uvicorn
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.websockets import WebSocketDisconnect
+from test_report import ARGS
 
 from beejan.core.lake import Lake, writer
 from beejan.core.settings import load_settings
@@ -55,10 +64,10 @@ def test_a_route_opens_to_whom_the_table_says(app, settings, role):
         for path in sorted(routes(app)):
             rule = rule_of(path) or rule_of(path.rstrip("/"))
             for method in ("GET", "POST", "DELETE"):
-                if path in ("/sign-in", "/sign-out") and method == "POST":
+                allowed = rule.act is None or (role and rule.act in ROLES[role])
+                if path in ("/sign-in", "/sign-out", "/sql") and method == "POST" and allowed:
                     continue  # looked at below
                 status = client.request(method, path).status_code
-                allowed = rule.act is None or (role and rule.act in ROLES[role])
                 expected = 405 if method not in rule.methods else None if allowed else 403 if role else 401
                 refused = status if status in (401, 403) else None
                 if (expected in (401, 403) and refused != expected) or (expected is None and refused):
@@ -125,6 +134,35 @@ def test_hostile_words_are_shown_as_words(app):
             assert "<script>alert" not in answer.text and answer.headers["content-security-policy"]
 
 
+def test_hostile_words_of_a_query_are_shown_as_words_and_its_form_must_be_ours(app, settings):
+    token = sign_in(settings, "analyst", PASSWORD)
+    hostile = "SELECT '<script>alert(1)</script>' AS \"<img src=x onerror=alert(2)>\", '</textarea><b>' AS b"
+    with TestClient(app, base_url="http://desk", cookies={COOKIE: token}) as client:
+        assert client.post("/sql", data={"query": hostile}).status_code == 403
+        form = {"query": hostile, "csrf": session_of(settings, token).csrf}
+        answer = client.post("/sql", data=form)
+        assert answer.status_code == 200 and "1 row" in answer.text
+        assert not any(words in answer.text for words in ("<script>alert", "<img src=x", "</textarea><b>"))
+        wrong = client.post(
+            "/sql", data=form | {"query": "SELECT '<script>alert(1)</script>' FROM \"<script>alert(2)\""}
+        )
+        assert wrong.status_code == 400 and "<script>alert" not in wrong.text
+
+
+def test_what_is_taken_out_is_in_the_audit(app, settings):
+    with TestClient(app, base_url="http://desk", cookies={COOKIE: sign_in(settings, "manager", PASSWORD)}) as client:
+        got = client.get("/v1/exports", params={"table": "curated.contact"})
+    assert got.status_code == 200 and got.text.startswith('"contact_id"')
+    last = audit(settings, 1)[0]
+    assert (last["who"], last["act"], last["what"]) == ("manager", "export", "/v1/exports?table=curated.contact")
+
+
+def test_a_name_that_is_nobody_s_is_not_kept(app, settings):
+    with TestClient(app, base_url="http://desk") as client:
+        client.post("/sign-in", data={"name": "my secret password", "password": "x"})
+    assert (audit(settings, 1)[0]["who"], audit(settings, 1)[0]["ok"]) == ("unknown", False)
+
+
 def test_refusals_are_in_the_audit_without_secrets(app, settings):
     key = add_key(settings, "probe", "viewer")
     with TestClient(app, base_url="http://desk", headers={"authorization": f"Bearer {key}"}) as client:
@@ -137,5 +175,55 @@ def test_refusals_are_in_the_audit_without_secrets(app, settings):
 def test_the_openapi_lists_every_rest_route(app, settings):
     with TestClient(app, base_url="http://desk", cookies={COOKIE: sign_in(settings, "viewer", PASSWORD)}) as client:
         known = client.get("/v1/openapi.json").json()["paths"]
-    assert {"/v1/contacts", "/v1/metrics", "/v1/metrics/{name}", "/v1/trends"} <= set(known)
+    assert {"/v1/contacts", "/v1/metrics", "/v1/metrics/{name}", "/v1/trends", "/v1/exports"} <= set(known)
     assert all(rule_of(path) for path in known)
+
+
+def test_the_rest_api_does_what_its_openapi_says(app, settings):
+    """Property-based calls of every route: no 5xx, no status that the description does not name."""
+    headers = {"authorization": f"Bearer {add_key(settings, 'schemathesis', 'analyst')}"}
+    schema = schemathesis.openapi.from_asgi("/v1/openapi.json", app, headers=headers)
+    for found in schema.get_all_operations():
+
+        @effort(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=found.ok().as_strategy())
+        def call(case):
+            case.call_and_validate(headers=headers, checks=[not_a_server_error, status_code_conformance])
+
+        call()
+
+
+@pytest.mark.parametrize(("width", "mode"), [(1440, "light"), (390, "dark")])
+def test_the_door_and_the_sql_page_in_a_browser(app, chromium, width, mode):
+    from playwright.sync_api import sync_playwright
+
+    door = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([door],), daemon=True)
+    thread.start()
+    home, wrong = f"http://127.0.0.1:{door.getsockname()[1]}", []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=ARGS)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=mode)
+        page.on("request", lambda r: None if r.url.startswith((home, "data:", "blob:")) else wrong.append(r.url))
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        page.goto(home + "/sql")
+        assert "/sign-in?next=%2Fsql" in page.url
+        page.fill("#name", "analyst")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_selector("#query")
+        page.fill("#query", "SELECT '<img src=x onerror=document.title=1>' AS words, 7 AS n")
+        page.click(".do button")
+        page.wait_for_selector(".answer td.num")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".answer img").count() == 0
+        cookie = next(c for c in page.context.cookies() if c["name"] == COOKIE)
+        assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+        page.goto(home + "/account")
+        page.click("button[type=submit]")
+        page.wait_for_selector("#password")
+        browser.close()
+    server.should_exit = True
+    thread.join(20)
+    assert wrong == []

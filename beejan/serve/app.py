@@ -6,22 +6,23 @@
 __all__ = ['safe_target', 'add_sign_in', 'add_account', 'create_app']
 
 # %% ../../nbs/89b_app.ipynb #c002
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from ..core.settings import Settings
-from ..govern.access import LONGEST, session_of, sign_in, sign_out, visibility
+from ..govern.access import LONGEST, people, session_of, sign_in, sign_out, visibility
 from ..govern.audit import note
 from .api import add_problems, api_router, problem
 from .guard import COOKIE, Guard
 from .pages import mount_pages
 from .reports import templates
-from .shell import looks
+from .sqlpage import add_sql_page, form_fields, still
 
 # %% ../../nbs/89b_app.ipynb #c005
 def safe_target(
@@ -36,16 +37,7 @@ def safe_target(
 def _form(settings: Settings, status: int = 200, **more: Any) -> HTMLResponse:
     facts = {"title": "Sign in", "action": "/sign-in", "wrong": "", "person": "", "role": "", "csrf": "", "next": ""}
     page = templates().get_template("live/sign_in.html.j2")
-    return HTMLResponse(page.render({**facts, **more, "operator": settings.operator.name, **looks()}), status)
-
-
-async def _fields(request: Request, most: int = 8_192) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return {}
-    return {k: v[0] for k, v in parse_qs(body.decode("utf-8", "replace")).items()}
+    return HTMLResponse(page.render({**facts, **more, "operator": settings.operator.name, **still()}), status)
 
 # %% ../../nbs/89b_app.ipynb #c009
 def add_sign_in(
@@ -53,6 +45,7 @@ def add_sign_in(
     settings: Settings,  # of the workspace
 ) -> None:
     "The pages for coming in and going out."
+    gate = asyncio.Lock()  # one password at a time: nobody tries a thousand side by side
 
     @app.get("/sign-in", include_in_schema=False)
     def ask(next: str = "/") -> HTMLResponse:
@@ -60,11 +53,15 @@ def add_sign_in(
 
     @app.post("/sign-in", include_in_schema=False)
     async def come_in(request: Request) -> Response:
-        typed = await _fields(request)
+        typed = await form_fields(request)
         name, target = typed.get("name", ""), safe_target(typed.get("next", ""))
         sign_out(settings, request.cookies.get(COOKIE))
-        token = sign_in(settings, name, typed.get("password", ""))
-        note(settings, name[:64], "sign_in", ok=token is not None)
+        async with gate:
+            token = await asyncio.to_thread(sign_in, settings, name, typed.get("password", ""))
+        known = (
+            name if name in {p["name"] for p in people(settings)} else "unknown"
+        )  # a password typed as a name is not kept
+        note(settings, known, "sign_in", ok=token is not None)
         if token is None:
             words = "Name or password is wrong, or the name is locked for a while after too many tries."
             return _form(settings, 401, wrong=words, next=target)
@@ -90,11 +87,12 @@ def add_account(
             person=who.name,
             role=who.role.replace("_", " "),
             csrf=who.csrf,
+            sql=who.may("sql"),
         )
 
     @app.post("/sign-out", include_in_schema=False)
     async def go(request: Request) -> Response:
-        if (await _fields(request)).get("csrf") != request.state.who.csrf:
+        if (await form_fields(request)).get("csrf") != request.state.who.csrf:
             return problem(403, "The form is not from this session.")
         note(settings, request.state.who.name, "sign_out")
         sign_out(settings, request.cookies.get(COOKIE))
@@ -123,6 +121,7 @@ def create_app(
     app.mount("/reports", StaticFiles(directory=reports, html=True))
     add_sign_in(app, settings)
     add_account(app, settings)
+    add_sql_page(app, settings)
     add_problems(app)
     app.add_middleware(Guard, settings=settings)
     return app

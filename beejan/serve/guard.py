@@ -51,6 +51,8 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/metrics", "look"),
     Rule("/v1/trends", "look"),
     Rule("/v1/contacts", "rows"),
+    Rule("/v1/exports", "export", exact=True),
+    Rule("/sql", "sql", BOTH, exact=True),
 )
 
 # %% ../../nbs/89_guard.ipynb #c007
@@ -162,6 +164,8 @@ class Guard:
         refusal = verdict(scope, who, headers)
         if refusal is None:
             scope.setdefault("state", {})["who"] = who
+            if who is not None and (rule_of(scope["path"]) or RULES[0]).act == "export":
+                note(self.settings, who.name, "export", f"{scope['path']}?{scope['query_string'].decode('latin-1')}")
             return await self.app(scope, receive, _dressed(send))
         if refusal[0] in (401, 403):
             note(self.settings, who.name if who else "", "refused", scope["path"], ok=False)

@@ -21,7 +21,7 @@ from ibis.backends.duckdb import Backend
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from ..core.errors import InputError, NotFoundError
+from ..core.errors import InputError, LakeError, NotFoundError
 from ..core.lake import Lake, reader, table
 from ..core.settings import Settings
 from ..govern.access import Who, visibility
@@ -166,6 +166,10 @@ def ask_sql(
             return con.con.execute(f"SELECT * FROM ({query}) LIMIT {ROWS}").to_arrow_table()
         except duckdb.InterruptException:
             raise InputError(f"The query took longer than {seconds:g} s", do="Ask for less, or of a rollup") from None
+        except (duckdb.PermissionException, duckdb.IOException):  # their words name files
+            raise LakeError(
+                "The query needs a file that it may not or cannot read", valid=allowed_tables(con)
+            ) from None
         except duckdb.Error as e:
             raise InputError(f"The query failed ({str(e).splitlines()[0]})", valid=allowed_tables(con)) from None
         finally:
