@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from .commands.console import json_option, plain, show
@@ -33,9 +34,10 @@ from .govern.access import add_person, people
 from .land.propose import Proposal, check_file, proposal_words
 from .land.synth import synthesise
 from .operate.books import lake_books
+from .operate.dry import dry_run
 from .operate.quarantine import FIX_ACTIONS, add_fix, checked_fix, quarantine_records, quarantine_table, replay
 from .operate.runs import chosen, run_pipeline, run_table
-from .operate.transform import dry_run, transform
+from .operate.transform import transform
 from .operate.workspace import make_workspace
 
 # %% ../nbs/95_cli.ipynb #c005
@@ -168,10 +170,24 @@ def _proposal(file: Path, country: str | None) -> Proposal:
     if not file.exists():
         raise NotFoundError(f"File {file} does not exist", do="Give the path of a file with complaints")
     try:
-        data = load_settings().folder("data")
+        settings = load_settings()
+        data = settings.folder("data")
     except NotFoundError:
-        data = None  # a check works outside a workspace, too
-    return check_file(file, country=country, data=data)
+        settings, data = Settings(), None  # a check works outside a workspace, too
+    proposal = check_file(file, country=country, data=data)
+    seen = set(proposal.faults["reason"].to_pylist())
+    rows = [
+        {
+            "reason": r["reason"],
+            "records": r["n"],
+            "words": r["words"].rstrip("."),
+            "example": f"line {r['first_line']}",
+        }
+        for r in dry_run(proposal.source, settings, [file], most=1)
+        if r["outcome"] == "quarantined" and r["reason"] not in seen
+    ]
+    proposal.faults = pa.concat_tables([proposal.faults, pa.Table.from_pylist(rows, proposal.faults.schema)])
+    return proposal
 
 # %% ../nbs/95_cli.ipynb #c024
 @source.command("check")

@@ -587,3 +587,18 @@ def test_declared_columns_are_in_the_files(shared_data):
                 | {r.field for r in source.reject.values()}
             )
             assert used <= seen, (source.name, used - seen)
+
+
+def test_the_check_also_says_what_conforming_would_set_aside(tmp_path, monkeypatch):
+    """A record that is read and cannot be used is named before it lands, not after."""
+    from click.testing import CliRunner
+
+    from beejan.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+    days = [f"{d:02}/01/2026 08:10" for d in range(13, 30)]
+    rows = [f"{i};No network since morning;{day}" for i, day in enumerate([*days, "99/99/2026"])]
+    (tmp_path / "desk.csv").write_text("\n".join(["Ticket;Details;Logged", *rows, "77;;"]) + "\n")
+    said = CliRunner().invoke(cli, ["source", "check", "desk.csv"]).output
+    assert "What would not get in: 2 of 19 records" in said
+    assert "1 × time_unparsed" in said and "1 × no_content" in said

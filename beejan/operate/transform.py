@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DERIVED', 'pending', 'in_quarantine', 'judge', 'versions', 'categorised', 'declared_categories', 'quarantined',
-           'settled', 'cases', 'customers', 'build_marts', 'outcomes', 'transform', 'rebuild_lake', 'dry_run']
+           'settled', 'cases', 'customers', 'build_marts', 'outcomes', 'transform', 'rebuild_lake']
 
 # %% ../../nbs/63_transform.ipynb #c002
 from collections.abc import Callable, Mapping
@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis import _
 from ibis.backends.duckdb import Backend
 
@@ -25,10 +24,8 @@ from ..core.keys import workspace_key
 from ..core.lake import Lake, append, commit, materialise, overwrite, replace_rows, table, writer
 from ..core.schema import fit
 from ..core.settings import Settings
-from ..core.sources import Source, load_sources, source_files
+from ..core.sources import Source, load_sources
 from ..core.tombstones import refuse_erased
-from ..land.landing import with_identity
-from ..land.readers import read_records
 from ..model import marts
 from .books import lake_books
 from .models import promoted
@@ -404,48 +401,3 @@ def rebuild_lake(
         con = writer(lake)
         commit(lake, con, drop, "rebuild")
         con.disconnect()
-
-# %% ../../nbs/63_transform.ipynb #c055
-def dry_run(
-    source: Source,  # the declaration
-    settings: Settings,  # of the workspace
-) -> list[dict[str, Any]]:  # outcome, reason, n, example line
-    "Read and conform every file of a source in memory; nothing is written."
-    con = ibis.duckdb.connect()
-    con.raw_sql("SET TimeZone = 'UTC'")
-    found: dict[tuple[str, str, str], list[int]] = {}
-    for path in source_files(source, settings.folder("data")):
-        for batch in read_records(path, source.format):
-            rows = with_identity(ibis.memtable(pa.Table.from_batches([batch])).mutate(batch_id=ibis.literal("dry")))
-            for row in _dry(con, rows, source, settings).to_pyarrow().to_pylist():
-                entry = found.setdefault((row["outcome"], row["reason"] or "", row["detail"] or ""), [0, row["line"]])
-                entry[0] += row["n"]
-    return [
-        {"outcome": o, "reason": r, "n": n, "words": d, "first_line": line}
-        for (o, r, d), (n, line) in sorted(found.items())
-    ]
-
-# %% ../../nbs/63_transform.ipynb #c056
-def _dry(con: Backend, rows: ir.Table, source: Source, settings: Settings) -> ir.Table:
-    nobody = {
-        "source": ibis.literal(source.name),
-        "batch_seq": ibis.literal(0, "int64"),
-        "corrects_batch": ibis.null("string"),
-        "corrects_record": ibis.null("int64"),
-        "arrived_at": ibis.now().cast("timestamp('UTC')"),
-    }
-    t = con.create_table("beejan_dry", rows.mutate(**nobody), temp=True, overwrite=True)
-    good = conform(t.filter(t.fault.isnull()), source, bytes(32), settings.operator.country)
-    outcome = ibis.cases(
-        (good.problem.notnull(), "quarantined"), (good.rejected.notnull(), "rejected"), else_="would load"
-    )
-    a = good.select(
-        outcome=outcome,
-        reason=ibis.coalesce(good.problem, good.rejected, good.dq_flags.join(", ")),
-        detail=good.problem_detail,
-        line="line",
-    )
-    b = t.filter(t.fault.notnull()).select(
-        outcome=ibis.literal("quarantined"), reason="fault", detail="detail", line="line"
-    )
-    return ibis.union(a, b).group_by("outcome", "reason", "detail").agg(n=_.count(), line=_.line.min())
