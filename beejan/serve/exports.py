@@ -15,9 +15,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from ..core.errors import NotFoundError
 from ..core.lake import table
@@ -72,6 +71,7 @@ def add_exports(
     @router.get("/exports", summary="A whole table as CSV or Parquet", response_class=FileResponse)
     def exports(
         request: Request,
+        after: BackgroundTasks,
         name: Annotated[str, Query(alias="table", max_length=64, description="e.g. mart.rollup_daily")],
         kind: Annotated[Literal["csv", "parquet"], Query(alias="format")] = "csv",
     ) -> FileResponse:
@@ -79,5 +79,6 @@ def add_exports(
         if name not in names:
             raise NotFoundError("Table", found=name, valid=names)
         path = written(desk, desk.visible(table(desk.con(), name), view.who), kind)
+        after.add_task(path.unlink)
         mime = "text/csv; charset=utf-8" if kind == "csv" else "application/vnd.apache.parquet"
-        return FileResponse(path, media_type=mime, filename=f"{name}.{kind}", background=BackgroundTask(path.unlink))
+        return FileResponse(path, media_type=mime, filename=f"{name}.{kind}")

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import ibis
 import pyarrow as pa
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
-from starlette.concurrency import run_in_threadpool
 
 from ..core.errors import BeejanError
 from ..core.settings import Settings
