@@ -69,6 +69,7 @@ def read_address(
     args: Mapping[str, Sequence[str]],  # name -> values, as parsed from the query
 ) -> Choice:
     "What the address asks for; what it says wrongly is kept as words."
+    args = {name: [text.replace("\0", "") for text in texts] for name, texts in args.items()}  # no query can hold a NUL
     picks = [(f, code[:200]) for f in FIELDS for code in args.get(f, ()) if code.strip("-")]
     facts: dict[str, Any] = {}
     faults = []
