@@ -56,10 +56,9 @@ def test_two_ingests_a_reader_and_maintenance(space):
         reading.stdin.flush()
         torn.append(int(reading.stdout.readline()))
     reading.communicate("")
-    assert [job.returncode for job in jobs] == [0, 0, 0], [job.stdout.read() for job in jobs]
+    said = [job.communicate()[0] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0, 0], said
     assert reading.returncode == 0 and len(torn) > 5 and not any(torn)
-    for job in jobs:
-        job.stdout.close()
     con = reader(Lake(load_settings(space)))
     files = con.raw_sql("SELECT count(*), count(DISTINCT batch_id) FROM lake.raw.batch").fetchone()
     assert files[0] == files[1] and all(lake_books(con).to_pyarrow()["balanced"].to_pylist())
