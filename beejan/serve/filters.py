@@ -135,7 +135,7 @@ def cleared(
 
 # %% ../../nbs/86a_filters.ipynb #c021
 @ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), dt.Array(dt.string)))
-def _variable(called): ...  # type: ignore[no-untyped-def]
+def _variable(called): ...
 
 
 def codes_of(
