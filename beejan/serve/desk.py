@@ -71,6 +71,9 @@ class Answers:
         return answer.result()
 
 # %% ../../nbs/86_desk.ipynb #c013
+Bound = tuple[tuple[str, tuple[str, ...]], ...]  # variables of a question, and their values
+
+
 class Desk:
     "The process's read-only sight of the lake, shared by all sessions."
 
@@ -100,9 +103,6 @@ class Desk:
             self._con, self.newest, self.answers, self.copies = None, (float("-inf"), None, None), Answers(), {}
 
 # %% ../../nbs/86_desk.ipynb #c016
-Bound = tuple[tuple[str, tuple[str, ...]], ...]  # variable and its values
-
-
 @dataclass(frozen=True)
 class View:
     "What one reader sees of one version of the data."
@@ -132,10 +132,8 @@ class View:
         text = str(self.desk.answers.kept(("text", rows.op()), lambda: ibis.to_sql(rows, dialect="duckdb")))
         bound = tuple(pair for pair in self.bound if f"'{pair[0]}'" in text)
         chosen = self.kept(("rows", text, bound), lambda: run(self.desk, text, bound=bound))
-        if question is None:
-            return chosen.to_pandas()
-        asked = question_text(question, facts, tuple(rows.schema().items()))
-        return self.kept((text, bound, asked), lambda: run(self.desk, asked, chosen)).to_pandas()
+        asked = question_text(question, facts, tuple(rows.schema().items())) if question else ""
+        return self.kept((text, bound, asked), lambda: run(self.desk, asked, chosen) if asked else chosen).to_pandas()
 
 # %% ../../nbs/86_desk.ipynb #c017
 def whole(
