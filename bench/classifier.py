@@ -22,7 +22,7 @@ from beejan.understand.classifier import Classifier, learn
 from beejan.understand.embeddings import encode
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTACTS = int(sys.argv[1]) if len(sys.argv) > 1 else 6_000
+CONTACTS = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
 DATA = Path(sys.argv[2] if len(sys.argv) > 2 else os.environ.get("BEEJAN_SHARED_DATA", ROOT.parent / "shared/data"))
 PRECISION = 0.95
 

@@ -22,10 +22,11 @@ import ibis.expr.types as ir
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers import DuckDBCompiler
+from ibis.backends.sql.datatypes import DuckDBType
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from .errors import LakeError, NotFoundError
-from .schema import TABLES, fit, table_spec
+from .schema import TABLES, TableSpec, fit, table_spec
 from .settings import Settings
 
 # %% ../../nbs/04_lake.ipynb #c005
@@ -117,15 +118,24 @@ class Lake:
         return self.settings.lake.catalog != "sqlite" or (self.folder / "catalog.sqlite").exists()
 
 # %% ../../nbs/04_lake.ipynb #c015
+def _wanted(con: Backend) -> tuple[list[TableSpec], list[str]]:  # tables to create, columns to add, as SQL
+    have: dict[str, set[str]] = {}
+    for schema, name, column in con.raw_sql(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'"
+    ).fetchall():
+        have.setdefault(f"{schema}.{name}", set()).add(column)
+    add = [
+        f'ALTER TABLE lake."{n.replace(".", chr(34) + "." + chr(34))}" ADD COLUMN "{c}" {DuckDBType.to_string(kind)}'
+        for n in have.keys() & TABLES.keys()
+        for c, kind in TABLES[n].schema.items()
+        if c not in have[n]
+    ]
+    return [spec for n, spec in TABLES.items() if n not in have], sorted(add)
+
+
 def _create_missing(con: Backend) -> None:
-    have = {
-        f"{s}.{t}"
-        for s, t in con.raw_sql(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake'"
-        ).fetchall()
-    }
-    missing = [spec for name, spec in TABLES.items() if name not in have]
-    if not missing:
+    missing, columns = _wanted(con)
+    if not missing and not columns:
         return
     con.raw_sql("BEGIN")
     for schema in sorted({spec.name.split(".")[0] for spec in missing} | {"mart"}):
@@ -133,6 +143,8 @@ def _create_missing(con: Backend) -> None:
     for spec in missing:
         schema, name = spec.name.split(".")
         con.create_table(name, schema=spec.schema, database=("lake", schema))
+    for sql in columns:
+        con.raw_sql(sql)
     con.raw_sql("COMMIT")
 
 # %% ../../nbs/04_lake.ipynb #c016

@@ -40,6 +40,7 @@ TABLES_HOLD = MappingProxyType(
         "raw.batch": "paths of files and counts",
         "raw.record": "everything, as received: emptied, and marked as discarded so that the books still balance",
         "raw.fault": "everything, as received: emptied",
+        "raw.case_decision": "contacts: rows deleted",
         "raw.fix": "values that an engineer typed: masked",
         "vault.content": "words and identifiers: rows deleted, mentions masked",
         "vault.fingerprint": "normalised words: rows deleted, mentions masked",

@@ -6,7 +6,8 @@
 __all__ = ['EPOCH', 'DAY', 'HOUR', 'FIRST_YEAR', 'LAST_YEAR', 'DATE_COLUMNS', 'TO_THE_HOUR', 'TO_THE_DAY', 'CONTACT_COLUMNS',
            'CASE_COLUMNS', 'MARTS', 'Tables', 'SUMS', 'INVARIANTS', 'zone_shifts', 'local_second', 'local_date',
            'local_hour', 'dim_date', 'dim_channel', 'dim_category', 'dim_place', 'dim_source', 'fact_contact',
-           'fact_case', 'rollup_daily', 'rollup_hourly', 'Mart', 'Invariant', 'check_marts', 'mart_reference']
+           'in_cases', 'fact_case', 'rollup_daily', 'rollup_hourly', 'Mart', 'Invariant', 'check_marts',
+           'mart_reference']
 
 # %% ../../nbs/50_marts.ipynb #c002
 from bisect import bisect_left
@@ -174,18 +175,28 @@ def fact_contact(
         n_flags=t.dq_flags.length(),
     ).select(*CONTACT_COLUMNS)
 
-# %% ../../nbs/50_marts.ipynb #c038
+# %% ../../nbs/50_marts.ipynb #na6afcf5
+def in_cases(
+    contact: ir.Table,  # curated.contact
+    member: ir.Table,  # curated.case_member
+) -> ir.Table:  # curated.contact, with the case of each
+    "The contacts with the cases they were linked into."
+    case = member.select("contact_id", "case_id")
+    return contact.drop("case_id").left_join(case, "contact_id").drop("contact_id_right")
+
+# %% ../../nbs/50_marts.ipynb #n322a086
 CASE_COLUMNS = tuple(
     """case_id source channel category_code state status opened_at settled_at closed_at opened_date settled_date
-    is_open hours_open n_contacts""".split()
+    is_open hours_open first_resolved_at reopened n_contacts n_channels second_contact_at next_contact_at
+    earlier_case_at second_earlier_case_at""".split()
 )
 
-# %% ../../nbs/50_marts.ipynb #c039
+# %% ../../nbs/50_marts.ipynb #na0c3a09
 def fact_case(
     case: ir.Table,  # curated.case
     zone: str,  # IANA zone that days are counted in
 ) -> ir.Table:  # CASE_COLUMNS
-    "One row per case known so far, with the hours it was open, where both ends are known and in order."
+    "One row per case, with the hours it was open, where both ends are known and in order."
     t = case.mutate(ended=ibis.coalesce(case.resolved_at, case.closed_at), done=case.status.isin(settled_statuses()))
     is_open = ibis.cases(
         (t.done, False), (t.status.notnull(), True), (t.ended.notnull(), False), else_=ibis.null("boolean")
@@ -246,7 +257,7 @@ MARTS = {
         Mart("dim_place", "One row per state, and one for unknown.", ("state",)),
         Mart("dim_source", "One row per declared feed.", ("source",)),
         Mart("fact_contact", "One row per contact.", ("contact_id",)),
-        Mart("fact_case", "One row per case that a source knows of.", ("case_id",)),
+        Mart("fact_case", "One row per case.", ("case_id",)),
         Mart(
             "rollup_daily",
             "One row per local day, channel, category, state and source; empty day = undated.",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DERIVED', 'pending', 'in_quarantine', 'judge', 'versions', 'categorised', 'declared_categories', 'quarantined',
-           'settled', 'cases', 'customers', 'build_marts', 'outcomes', 'transform', 'rebuild_lake']
+           'settled', 'customers', 'build_marts', 'outcomes', 'transform', 'rebuild_lake']
 
 # %% ../../nbs/63_transform.ipynb #c002
 from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ from ..core.sources import Source, load_sources
 from ..core.tombstones import refuse_erased
 from ..model import marts
 from .books import lake_books
+from .cases import publish_cases
 from .models import promoted
 from ..resolve.duplicates import candidates, link_duplicates
 from ..resolve.fingerprints import fingerprints
@@ -206,27 +207,14 @@ def settled(
     return t.select(*rows.columns)
 
 # %% ../../nbs/63_transform.ipynb #c033
-def cases(
-    contact: ir.Table,  # curated.contact
-) -> ir.Table:  # curated.case rows
-    "One row per case that a source knows."
-    t = contact.filter(_.case_id.notnull()).mutate(done=ibis.coalesce(_.resolved_at, _.closed_at))
-    return t.group_by("case_id").agg(
-        source=_.source.argmin(_.seq),
-        channel=_.channel.argmin(_.seq),
-        category_code=_.category_code.argmin(_.seq),
-        state=_.state.argmin(_.seq),
-        status=_.status.argmax(_.seq),
-        opened_at=_.received_at.min(),
-        resolved_at=_.done.max(),
-        closed_at=_.closed_at.max(),
-        n_contacts=_.count(),
-        customer_key=_.customer_key.argmin(_.seq),
-    )
+def _touched(con: Backend, latest: ir.Table) -> ir.Table:  # what `latest` replaces or adds, by what tells whose it is
+    keys = "contact_id source_system source_record_id customer_key msisdn_key case_id".split()
+    before = table(con, "curated.contact").semi_join(latest, "contact_id")
+    return _temp(con, "touched", ibis.union(latest.select(*keys), before.select(*keys)))
 
 # %% ../../nbs/63_transform.ipynb #c034
 def customers(
-    contact: ir.Table,  # curated.contact
+    contact: ir.Table,  # curated.contact, with the case of each
 ) -> ir.Table:  # curated.customer rows
     "One row per customer key."
     t = contact.filter(_.customer_key.notnull())
@@ -253,7 +241,8 @@ def _write(con: Backend, work: dict[str, ir.Table], late: bool) -> None:
 
 # %% ../../nbs/63_transform.ipynb #c039
 def _facts(con: Backend, zone: str) -> dict[str, ir.Table]:
-    contact, link, case = (table(con, f"curated.{n}") for n in ("contact", "duplicate_link", "case"))
+    link, case = table(con, "curated.duplicate_link"), table(con, "curated.case")
+    contact = marts.in_cases(table(con, "curated.contact"), table(con, "curated.case_member"))
     fact = _temp(con, "fact_contact", marts.fact_contact(contact, link, zone))
     return {
         "fact_contact": fact,
@@ -332,6 +321,7 @@ def _worked(
         "content": content,
         "linked": linked,
         "contact": latest,
+        "touched": _touched(con, latest),
         "judged": judged,
         "outcome": outcome,
         "batches": batches,
@@ -339,9 +329,9 @@ def _worked(
     }, late
 
 # %% ../../nbs/63_transform.ipynb #c048
-def _publish(con: Backend, settings: Settings, declared: Mapping[str, Source]) -> None:
-    contact = table(con, "curated.contact")
-    overwrite(con, "curated.case", _temp(con, "cases", cases(contact)))
+def _publish(con: Backend, touched: ir.Table | None, settings: Settings, declared: Mapping[str, Source]) -> None:
+    publish_cases(con, touched)
+    contact = marts.in_cases(table(con, "curated.contact"), table(con, "curated.case_member"))
     overwrite(con, "curated.customer", _temp(con, "customers", customers(contact)))
     build_marts(con, settings, declared)
 
@@ -364,7 +354,7 @@ def transform(
         def write(c: Backend) -> None:
             if work:
                 _write(c, work, late)
-            _publish(c, settings, declared)
+            _publish(c, None if late else work.get("touched"), settings, declared)
 
         progress("write: vault, curated, mart")
         commit(lake, con, write, f"transform {n} batches")
