@@ -8,18 +8,20 @@ __all__ = ['COUNTS', 'Facts', 'draw', 'labels', 'summed', 'Basis', 'basis', 'mov
 
 # %% ../../nbs/86c_basis.ipynb #c002
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from ibis import _
 
 from ..core.errors import LakeError
 from . import questions
 from .desk import View, sight
-from .filters import DAYS, FIELDS, Choice, address_of, chips, cleared, meant, period_of, picked
+from .filters import DAYS, FIELDS, Choice, address_of, chips, cleared, codes_of, meant, period_of, picked
 from .questions import Move, Period, dates_in_words
 from .reports import DIMENSIONS, Card, answers, in_zone, missing_days, templates
 from .theme import thousands
@@ -89,7 +91,9 @@ class Basis:
     now: datetime
 
     zone = property(lambda self: self.view.desk.settings.operator.time_zone, doc="The reader's clock, IANA name.")
-    rows = property(lambda self: meant(self.rollup, self.choice), doc="The rollup's rows that are meant, all days.")
+    rows = property(
+        lambda self: meant(self.rollup, self.choice, bound=True), doc="The rollup's rows that are meant, all days."
+    )
 
 # %% ../../nbs/86c_basis.ipynb #c017
 def basis(
@@ -98,6 +102,7 @@ def basis(
     now: datetime | None = None,  # when; default: now
 ) -> Basis:
     "The basis of a page. Raises LakeError when there is nothing to look at yet."
+    view = replace(view, bound=tuple(codes_of(choice).items()))
     rollup = sight(view, "mart.rollup_daily")
     if rollup is None:
         do = "Run `beejan run ingest` and `beejan run transform`; this page fills by itself"
@@ -109,17 +114,36 @@ def basis(
     period = period_of(choice, since, last, today)
     return Basis(view, choice, rollup, labels(view), period, last, int(known["undated"]), now)
 
-# %% ../../nbs/86c_basis.ipynb #c020
+# %% ../../nbs/86c_basis.ipynb #nddd66e7
+def _field_moves(base: Basis) -> dict[str, dict[str, Move]]:
+    parts = [
+        summed(meant(base.rollup, base.choice, but=field, bound=True), column, period=base.period).select(
+            "local_date", "contacts", field=ibis.literal(field), code=_[column].cast("string")
+        )
+        for field, column in FIELDS.items()
+    ]
+    frame = base.view.ask(ibis.union(*parts), questions.compare, ("field", "code"), base.period)
+    found: dict[str, dict[str, Move]] = {field: {} for field in FIELDS}
+    codes = zip(frame["field"], frame["code"].fillna("unknown"), questions.moves(frame, base.period), strict=True)
+    for field, code, move in codes:
+        found[field][code] = move
+    return found
+
+# %% ../../nbs/86c_basis.ipynb #nbf5a0cd
 def moved(
     base: Basis,  # what the page starts from
     field: str = "",  # category, channel, state, source; "" = the total
 ) -> dict[str, Move]:  # code -> how it moved
-    "How each value of a field moved; its own filter does not count."
-    rows = meant(base.rollup, base.choice, but=field)
-    keys = (FIELDS[field],) if field else ()
-    frame = base.view.ask(summed(rows, *keys, period=base.period), questions.compare, keys, base.period)
-    codes = frame[keys[0]].fillna("unknown") if keys else [""] * len(frame)
-    return dict(zip(codes, questions.moves(frame, base.period), strict=True))
+    "How each value of a field moved; its own filter does not count. All fields are asked for together, once."
+
+    def total() -> dict[str, Move]:
+        frame = base.view.ask(summed(base.rows, period=base.period), questions.compare, (), base.period)
+        return dict(zip([""] * len(frame), questions.moves(frame, base.period), strict=True))
+
+    key = ("moved", bool(field), base.view.bound, base.period)
+    found = base.view.kept(key, (lambda: _field_moves(base)) if field else total)
+    known: dict[str, Move] = found[field] if field else found
+    return known
 
 
 def measured(

@@ -254,7 +254,7 @@ def week_panel(
         todo = "Drop the filters by state and source to see them."
         chart = charts.nothing("week", "No hours for this choice", text, todo)
         return draw("week", drawings.framed(chart, "When", why, full=True))
-    rows = meant(hourly, c).group_by("local_hour").agg(contacts=_.contacts.sum())
+    rows = meant(hourly, c, bound=True).group_by("local_hour").agg(contacts=_.contacts.sum())
     hours = base.view.ask(rows, questions.hour_counts, base.period)
     if not hours["contacts"].sum() or not base.period.full:
         text = "No contact in these days has a time of day, or no day is over yet."

@@ -206,7 +206,7 @@ def contact_rows(
         if number == "unclassified"
         else enough_days(replace(base, choice=replace(base.choice, after="")), 8)
     )
-    rows = chosen_rows(fact, base.choice, days)
+    rows = chosen_rows(fact, base.choice, days, bound=True)
     if number == "unclassified":
         rows = rows.filter(rows.category_code == "unclassified")
     return [row_cells(base, r, {}) for r in base.view.ask(page_of(rows, "", 7)).to_dict("records")]

@@ -26,7 +26,7 @@ from .filters import Choice, address_of, meant, page_key, split_key
 from .questions import Move, Period
 from .theme import thousands, words
 
-# %% ../../nbs/86f_rows.ipynb #c007
+# %% ../../nbs/86f_rows.ipynb #n0d5e860
 SIZE = 25  # rows on a page
 ROW = "contact_id received_at channel category_code state source status".split()
 
@@ -35,11 +35,12 @@ def chosen_rows(
     fact: ir.Table,  # mart.fact_contact
     choice: Choice,  # what is asked for
     period: Period,  # the days
+    bound: bool = False,  # as in `meant`
 ) -> ir.Table:
     "The contacts that are meant, in the days that are meant."
-    return meant(fact, choice).filter(_.local_date.between(period.first, period.until))
+    return meant(fact, choice, bound=bound).filter(_.local_date.between(period.first, period.until))
 
-
+# %% ../../nbs/86f_rows.ipynb #n9b44f15
 def enough_days(
     base: Basis,  # what the page starts from
     size: int = SIZE,  # rows of a page
@@ -123,7 +124,7 @@ def rows_part(
     if fact is None or not total:
         empty = {"title": "No contact matches", "empty": "No contact of these days matches the filters."}
         return draw("rows", told | empty | {"todo": "Drop a filter or choose other days."})
-    frame = base.view.ask(page_of(chosen_rows(fact, c, enough_days(base)), c.after))
+    frame = base.view.ask(page_of(chosen_rows(fact, c, enough_days(base), bound=True), c.after))
     shown, more = frame.head(SIZE), len(frame) > SIZE
     texts = said_in(base.view, tuple(shown["contact_id"])) if len(shown) else {}
     cells = [row_cells(base, r, texts) for r in shown.to_dict("records")]

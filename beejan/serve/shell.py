@@ -10,6 +10,7 @@ __all__ = ['Parts', 'log', 'Page', 'part_or_sentence', 'answer', 'looks', 'page_
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -57,6 +58,12 @@ def part_or_sentence(
         return draw("failed", key.capitalize(), f"This part could not be drawn ({type(error).__name__}).")
 
 # %% ../../nbs/86d_shell.ipynb #c010
+@cache
+def _hands() -> ThreadPoolExecutor:
+    "Two parts are drawn at a time: while one waits for its rows, the other is written."
+    return ThreadPoolExecutor(2, thread_name_prefix="beejan-part")
+
+
 def answer(
     page: Page,  # which page
     view: View,  # whose sight
@@ -71,7 +78,7 @@ def answer(
         what, _, todo = str(error).partition(". ")
         empty = draw("lead", page.title, what, todo, [], None)
         parts = {"title": lambda: page.title, "head": lambda: empty}
-    made = {key: part_or_sentence(key, make) for key, make in parts.items()}
+    made = dict(zip(parts, _hands().map(part_or_sentence, parts, parts.values()), strict=True))
     return {"drawer": "", "foot": foot_part(view, now)} | made
 
 # %% ../../nbs/86d_shell.ipynb #c013

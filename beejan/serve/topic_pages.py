@@ -47,7 +47,10 @@ def topic_moves(
     if rollup is None:
         return {}
     frame = base.view.ask(
-        summed(meant(rollup, base.choice), "topic_id", period=base.period), compare, ("topic_id",), base.period
+        summed(meant(rollup, base.choice, bound=True), "topic_id", period=base.period),
+        compare,
+        ("topic_id",),
+        base.period,
     )
     return dict(zip(frame["topic_id"].fillna("unknown"), moves(frame, base.period), strict=True))
 
@@ -96,7 +99,11 @@ def time_panel(
 ) -> str:  # HTML
     "How the largest topics went, day by day."
     found, rollup = topics_of(base.view), sight(base.view, "mart.rollup_topic_daily")
-    counts = topic_counts(meant(rollup, base.choice), base) if rollup is not None and len(found) else pd.DataFrame()
+    counts = (
+        topic_counts(meant(rollup, base.choice, bound=True), base)
+        if rollup is not None and len(found)
+        else pd.DataFrame()
+    )
     if counts.empty:
         return no_topics("Over time", "trend")
     p = base.period
