@@ -69,7 +69,7 @@ def _lost(settings: Settings, run: Started, why: str) -> None:
 
 # %% ../../nbs/66b_clock.ipynb #n84e617e
 MOST = 2  # runs at the same time
-LOOK_S = 30.0  # how often the run table is looked at when nothing happens
+LOOK_S = 60.0  # how often the run table is looked at when nothing happens
 WATCH = timedelta(minutes=10)  # how long what runs may keep the clock from looking what is wrong
 
 
