@@ -43,6 +43,7 @@ from .operate.workspace import make_workspace
 # %% ../nbs/95_cli.ipynb #c005
 ROOMS = {  # command: module of beejan.commands, and its name there
     "audit": "users:audit_command",
+    "case": "cases:case",
     "clock": "clock:clock",
     "erase": "privacy:erase_command",
     "evaluate": "models:evaluate",
