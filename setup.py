@@ -21,7 +21,7 @@ class WithPipelines(build_py):
         super().run()
         if not self.editable_mode:
             target = Path(self.build_lib) / "beejan/data/pipelines"
-            for path in [*sorted(HERE.glob("pipelines/*.ipynb")), *sorted(HERE.glob("pipelines/sources/*.toml"))]:
+            for path in [p for kind in ("*.ipynb", "*.toml", "sources/*.toml") for p in HERE.glob(f"pipelines/{kind}")]:
                 copy = target / path.relative_to(HERE / "pipelines")
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)

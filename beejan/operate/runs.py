@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RESULT_TYPE', 'KERNEL_START_S', 'Parameter', 'parameters', 'pipelines', 'checked_parameters', 'give', 'result_of',
-           'Run', 'LocalKernel', 'run_pipeline', 'run_table', 'workspace', 'chosen']
+           'Run', 'LocalKernel', 'record', 'begin', 'run_lock', 'run_pipeline', 'run_table', 'workspace', 'chosen']
 
 # %% ../../nbs/60_runs.ipynb #c002
 import ast
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -145,6 +145,7 @@ class Run:
     result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     failing_cell: int | None = None
+    try_no: int = 1
 
 # %% ../../nbs/60_runs.ipynb #c020
 KERNEL_START_S = 300  # a busy machine may need minutes
@@ -200,15 +201,19 @@ def _revision(root: Path) -> str | None:
     )
     return done.stdout.strip() or None
 
-# %% ../../nbs/60_runs.ipynb #c024
-def _record(run: Run, lake: Lake, before: int | None) -> None:
+# %% ../../nbs/60_runs.ipynb #nc0dd206
+def record(
+    run: Run,  # that has ended
+    lake: Lake,  # where its row is kept
+    before: int | None = None,  # snapshot that it began with
+) -> None:
+    "Write a run's row."
     con = writer(lake)
     ended = run.ended_at or run.started_at
     row = {
         **vars(run),
         "parameters": json.dumps(run.parameters),
         "result": json.dumps(run.result),
-        "try_no": 1,
         "seconds": (ended - run.started_at).total_seconds(),
         "git_revision": _revision(lake.settings.root),
         "beejan_version": version("beejan"),
@@ -226,31 +231,53 @@ def _kind(column: str) -> str:
 
     return str(table_spec("ops.run").schema[column])
 
-# %% ../../nbs/60_runs.ipynb #c025
+# %% ../../nbs/60_runs.ipynb #n4d9ee72
+def begin(
+    settings: Settings,  # of the workspace
+    name: str,  # the pipeline
+    params: dict[str, Any],  # typed
+    try_no: int = 1,  # which try
+) -> Run:
+    "A run that begins now, and the folder for its notebook."
+    now = datetime.now(UTC)
+    run = Run(f"{now:%Y%m%dT%H%M%S%f}-{name}", name, params, started_at=now, try_no=try_no)
+    target = settings.folder("runs") / f"{run.run_id}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run.notebook = str(target.relative_to(settings.root)) if target.is_relative_to(settings.root) else str(target)
+    return run
+
+# %% ../../nbs/60_runs.ipynb #n11ad48b
+def run_lock(
+    name: str,  # the pipeline
+) -> str:  # as Lake.lock takes it
+    "The lock that a run of a pipeline holds."
+    return f"run-{name}"
+
+# %% ../../nbs/60_runs.ipynb #n3cb2395
 def run_pipeline(
     settings: Settings,  # of the workspace
     name: str,  # a notebook in pipelines/
     given: dict[str, str] | None = None,  # parameters as typed
     out: TextIO = sys.stderr,  # where the notebook's prints go while it runs
-) -> Run:
-    "Run a pipeline through Papermill and write its row. Raises RunError with the failing cell."
-    params = checked_parameters(settings, name, given or {})
-    now, lake = datetime.now(UTC), Lake(settings)
-    run = Run(f"{now:%Y%m%dT%H%M%S%f}-{name}", name, params, started_at=now)
-    target = settings.folder("runs") / f"{run.run_id}.ipynb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    run.notebook = str(target.relative_to(settings.root)) if target.is_relative_to(settings.root) else str(target)
-    con = writer(lake)
-    before = snapshots(con)[-1]["snapshot"]
-    con.disconnect()
-    _execute(run, pipelines(settings)[name], target, settings, out)
-    run.ended_at = datetime.now(UTC)
-    _record(run, lake, before)
+    *,
+    patience: float = 3600,  # how long to wait for another run of the same pipeline, s
+    tries: Callable[[], int] = lambda: 1,  # which try this is, asked inside the lock; 0 = not needed any more
+) -> Run:  # its status is `skipped` when it was not needed
+    "Run a pipeline through Papermill and write its row; one at a time. Raises RunError with the failing cell."
+    params, lake = checked_parameters(settings, name, given or {}), Lake(settings)
+    with Lake(settings, patience=patience).lock(run_lock(name)):
+        if not (try_no := tries()):
+            return Run("", name, params, "skipped")
+        con = writer(lake)
+        before = snapshots(con)[-1]["snapshot"]
+        con.disconnect()
+        run = begin(settings, name, params, try_no)
+        _execute(run, pipelines(settings)[name], settings.root / run.notebook, settings, out)
+        run.ended_at = datetime.now(UTC)
+        record(run, lake, before)
     if run.status == "failed":
-        raise RunError(
-            f"Pipeline {name} failed{f' in cell {run.failing_cell}' if run.failing_cell else ''}: {run.error}",
-            do=f"The executed notebook is {run.notebook}",
-        )
+        cell = f" in cell {run.failing_cell}" if run.failing_cell else ""
+        raise RunError(f"Pipeline {name} failed{cell}: {run.error}", do=f"The executed notebook is {run.notebook}")
     return run
 
 # %% ../../nbs/60_runs.ipynb #c027

@@ -20,9 +20,11 @@ def _contacts(contact: ir.Table, member: ir.Table) -> ir.Table:
     ended = ibis.ifelse(usable, ibis.coalesce(t.resolved_at, t.closed_at), ibis.null("timestamp('UTC')"))
     order = [_.received_at.isnull(), "received_at", "contact_id"]
     still = ibis.ifelse(t.status.isin(settled_statuses()), ibis.null("string"), t.status)
-    return t.mutate(ended=ended, open_status=still, who=ibis.coalesce(t.msisdn_key, t.customer_key)).mutate(
+    t = t.mutate(ended=ended, open_status=still, who=ibis.coalesce(t.msisdn_key, t.customer_key))
+    later = t.received_at.lead().over(ibis.window(group_by=["who", "category_code"], order_by=order))
+    return t.mutate(
         nth=ibis.row_number().over(ibis.window(group_by="case_id", order_by=order)),
-        next_at=_.received_at.lead().over(ibis.window(group_by=["who", "category_code"], order_by=order)),
+        next_at=ibis.ifelse(t.who.notnull(), later, ibis.null("timestamp('UTC')")),
     )
 
 # %% ../../nbs/32b_matters.ipynb #c011
@@ -85,5 +87,6 @@ def case_rows(
         earlier_case_at=case.opened_at.lag().over(earlier),
         second_earlier_case_at=case.opened_at.lag(2).over(earlier),
     )
-    known = {n: ibis.ifelse(_.who.notnull(), _[n], none) for n in ("earlier_case_at", "second_earlier_case_at")}
-    return case.mutate(**known, next_contact_at=ibis.ifelse(_.who.notnull(), _.next_contact_at, none))
+    return case.mutate(
+        **{n: ibis.ifelse(_.who.notnull(), _[n], none) for n in ("earlier_case_at", "second_earlier_case_at")}
+    )
