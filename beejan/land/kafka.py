@@ -60,7 +60,7 @@ class _Connection:
         return sorted(topic.partitions) if topic.error is None else []
 
     def _made(self) -> list[int]:
-        admin = AdminClient(self._to)  # kept until the answer is there
+        admin = AdminClient({**self._to})  # kept until the answer is there
         new = admin.create_topics([NewTopic(self.subject, 2, 1)], request_timeout=self.patience)
         new[self.subject].result(self.patience)
         return self._known() or [0, 1]
@@ -113,10 +113,8 @@ class _Counted(_Readable):
             total += max(0, max(high, seen) - max(low, after.get(p, -1) + 1))
         return total
 
-# %% ../../nbs/19b_kafka.ipynb #c010
-class KafkaFeed(_Counted):
-    "One topic of a Kafka cluster; see `land.streams.Feed`."
-
+# %% ../../nbs/19b_kafka.ipynb #nbd230f0
+class _Writable(_Counted):
     def publish(
         self,
         messages: Sequence[tuple[str, bytes]],  # key and payload of each
@@ -136,6 +134,10 @@ class KafkaFeed(_Counted):
             self._producer.purge()
             raise _gone(failed[0] if failed else None)
 
+# %% ../../nbs/19b_kafka.ipynb #ndb71cc9
+class KafkaFeed(_Writable):
+    "One topic of a Kafka cluster; see `land.streams.Feed`."
+
     def forget(
         self,
         places: Sequence[tuple[int, int]],  # partition and position of each
@@ -145,3 +147,9 @@ class KafkaFeed(_Counted):
             do = f"Shorten the retention of the topic {self.subject}, and wait for it"
             raise InputError(f"{len(places)} messages cannot be taken out of Kafka one by one", do=do)
         return 0
+
+    def trim(
+        self,
+        after: Mapping[int, int],  # partition -> place of the last message that landed
+    ) -> None:
+        "Nothing: the topic's own retention does it."
