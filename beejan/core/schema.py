@@ -103,6 +103,8 @@ VALUES = MappingProxyType(
         ("curated.quarantine", "stage"): ("land", "conform"),
         ("curated.duplicate_link", "kind"): ("exact", "near"),
         ("ops.run", "status"): ("ok", "failed"),
+        ("ops.alert", "status"): ("open", "closed"),
+        ("ops.freshness", "state"): ("ok", "quiet", "late", "silent"),
     }
 )
 RANGES = MappingProxyType(

@@ -74,7 +74,9 @@ class StreamSettings(_Section):
 class AlertSettings(_Section):
     "Who is told when something breaks; addresses are secrets, so they belong into the environment."
 
-    urls: list[str] = Field(default_factory=list, description="notification addresses")
+    urls: list[str] = Field(
+        default_factory=list, description="who is told, as Apprise spells it: mailto://…, slack://…"
+    )
 
 # %% ../../nbs/01_settings.ipynb #c015
 class RoleSettings(_Section):

@@ -58,6 +58,8 @@ TABLES_HOLD = MappingProxyType(
         "curated.case_member": "contacts: rows deleted",
         "curated.case_event": "contacts: rows deleted",
         "ops.run": "nothing of a person; masked if somebody put it there",
+        "ops.alert": "names of pipelines, sources and checks",
+        "ops.freshness": "names of sources",
         "ops.tombstone": "keyed pseudonyms of what was erased",
         "ops.legal_hold": "keyed pseudonyms of whom the law keeps",
     }
