@@ -54,6 +54,7 @@ ROOMS = {  # command: module of beejan.commands, and its name there
     "scan": "privacy:scan_command",
     "serve": "users:serve",
     "sql": "sql:sql",
+    "stream": "stream:stream",
     "user": "users:user",
 }
 
