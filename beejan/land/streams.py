@@ -37,12 +37,23 @@ class Message:
 class Feed(Protocol):
     "One stream of a broker. Every method raises BrokerError when the broker does not answer."
 
-    def fetch(self, after: Mapping[int, int], most: int, wait: float) -> list[Message]: ...
-    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None: ...
-    def waiting(self, after: Mapping[int, int]) -> int: ...
-    def forget(self, places: Sequence[tuple[int, int]]) -> int: ...
-    def trim(self, after: Mapping[int, int]) -> None: ...
-    def close(self) -> None: ...
+    def fetch(self, after: Mapping[int, int], most: int, wait: float) -> list[Message]:
+        "At most `most` messages that come after the places, in order; waits `wait` seconds for the first."
+
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        "Send payloads with their keys; returns when the broker will not lose them."
+
+    def waiting(self, after: Mapping[int, int]) -> int:
+        "How many messages come after the places."
+
+    def forget(self, places: Sequence[tuple[int, int]]) -> int:
+        "Take single messages out; how many there were."
+
+    def trim(self, after: Mapping[int, int]) -> None:
+        "Let go of what has landed, where the stream has grown too large."
+
+    def close(self) -> None:
+        "Let go of the broker."
 
 # %% ../../nbs/19_streams.ipynb #c008
 def read_messages(
