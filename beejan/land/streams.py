@@ -37,19 +37,36 @@ class Message:
 class Feed(Protocol):
     "One stream of a broker. Every method raises BrokerError when the broker does not answer."
 
-    def fetch(self, after: Mapping[int, int], most: int, wait: float) -> list[Message]:
-        "At most `most` messages that come after the places, in order; waits `wait` seconds for the first."
+    def fetch(
+        self,
+        after: Mapping[int, int],  # partition -> place of the last message that landed
+        most: int,  # messages
+        wait: float,  # for the first message, s
+    ) -> list[Message]:
+        "The messages that come after the places, by partition, in order."
 
-    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    def publish(
+        self,
+        messages: Sequence[tuple[str, bytes]],  # key and payload of each
+    ) -> None:
         "Send payloads with their keys; returns when the broker will not lose them."
 
-    def waiting(self, after: Mapping[int, int]) -> int:
+    def waiting(
+        self,
+        after: Mapping[int, int],  # partition -> place of the last message that landed
+    ) -> int:
         "How many messages come after the places."
 
-    def forget(self, places: Sequence[tuple[int, int]]) -> int:
+    def forget(
+        self,
+        places: Sequence[tuple[int, int]],  # partition and position of each
+    ) -> int:
         "Take single messages out; how many there were."
 
-    def trim(self, after: Mapping[int, int]) -> None:
+    def trim(
+        self,
+        after: Mapping[int, int],  # partition -> place of the last message that landed
+    ) -> None:
         "Let go of what has landed, where the stream has grown too large."
 
     def close(self) -> None:
