@@ -23,7 +23,7 @@ from .jsonish import add_object, add_objects
 from .landing import FileVersion, Landed, begin_batches, compare_batches, stage_batch, write_batches
 from .records import Collector, add_fault, hand_on
 
-# %% ../../nbs/19_streams.ipynb #c005
+# %% ../../nbs/19_streams.ipynb #n71f0469
 @dataclass(frozen=True)
 class Message:
     "One message, as the broker holds it."
@@ -33,7 +33,7 @@ class Message:
     payload: bytes
     published_at: datetime | None = None
 
-
+# %% ../../nbs/19_streams.ipynb #n283d878
 class Feed(Protocol):
     "One stream of a broker. Every method raises BrokerError when the broker does not answer."
 
