@@ -54,6 +54,8 @@ ROOMS = {  # command: module of beejan.commands, and its name there
     "scan": "privacy:scan_command",
     "serve": "users:serve",
     "sql": "sql:sql",
+    "status": "up:status",
+    "up": "up:up",
     "user": "users:user",
 }
 
