@@ -218,12 +218,13 @@ def case_keys(
 
 def in_reach(
     keys: pa.Table,  # `case_keys` of all contacts
-    start: pa.Array,  # keys of what is new or changed, before and after
+    start: pa.ChunkedArray,  # keys of what is new or changed, before and after
 ) -> pa.Array:  # who
     "Everybody who shares a key with the start, directly or over others."
     known, n = pc.unique(start), -1
     while len(known) > n:
         n = len(known)
         found = pc.unique(keys["who"].filter(pc.is_in(keys["key"], known)))
-        known = pc.unique(keys["key"].filter(pc.is_in(keys["who"], found)))
+        more = keys["key"].filter(pc.is_in(keys["who"], found))
+        known = pc.unique(pa.concat_arrays([known, more.combine_chunks()]))
     return found
