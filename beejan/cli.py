@@ -54,6 +54,9 @@ ROOMS = {  # command: module of beejan.commands, and its name there
     "scan": "privacy:scan_command",
     "serve": "users:serve",
     "sql": "sql:sql",
+    "stream": "stream:stream",
+    "status": "up:status",
+    "up": "up:up",
     "user": "users:user",
 }
 
@@ -376,8 +379,8 @@ def _way_in(settings: Settings, folder: Path) -> None:
     password = "" if people(settings) else secrets.token_urlsafe(12)
     if password:
         add_person(settings, "demo", "manager", password)
-    click.echo(f"\nDashboards: cd {folder} && {Path(sys.argv[0]).absolute()} serve")
-    click.echo(f"Sign in as `demo`{'; the password, shown once: ' + password if password else ''}")
+    click.echo(f"\nSign in as `demo`{'; the password, shown once: ' + password if password else ''}")
+    click.echo(f"Start dashboards and clock: cd {folder} && {Path(sys.argv[0]).absolute()} up")
 
 # %% ../nbs/95_cli.ipynb #n0ff7692
 DEMO = ("ingest", "transform", "discover", "quality", "report_daily")

@@ -65,7 +65,7 @@ class FolderSettings(_Section):
 
 # %% ../../nbs/01_settings.ipynb #c013
 class StreamSettings(_Section):
-    "The broker of the live channels; `off` until streams are served."
+    "The broker of the live channels; `nats` without a url is the embedded one."
 
     broker: Literal["off", "nats", "kafka"] = Field("off", description="which broker carries the live channels")
     url: str = Field("", description="address of a broker that is not embedded")

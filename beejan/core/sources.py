@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TIME_TARGETS', 'TARGETS', 'CHANNELS', 'STATUSES', 'NULLS', 'Format', 'TimeRules', 'NullRules', 'RejectRule',
-           'PersonalRules', 'Source', 'parse_source', 'load_source', 'load_sources', 'source_files']
+           'PersonalRules', 'StreamRules', 'Source', 'parse_source', 'load_source', 'load_sources', 'source_files']
 
 # %% ../../nbs/03_sources.ipynb #c002
 import re
@@ -114,14 +114,21 @@ class PersonalRules(_Part):
 
     fields: list[str] = Field(default_factory=list)
 
-# %% ../../nbs/03_sources.ipynb #c020
+# %% ../../nbs/03_sources.ipynb #nd6d2334
+class StreamRules(_Part):
+    "Which stream of the broker brings a feed: a NATS subject below `beejan.`, or a Kafka topic."
+
+    subject: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="name of the stream, in small letters")
+
+# %% ../../nbs/03_sources.ipynb #nfc17f0f
 class Source(_Part):
     "One declared feed."
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="short name; the file's name without .toml")
     title: str = Field("", description="what a reader sees")
     note: str = Field("", description="where the data comes from and under which licence")
-    path: str = Field(description="file, folder or glob, from the data folder", min_length=1)
+    path: str = Field("", description="file, folder or glob, from the data folder; or [stream]")
+    stream: StreamRules | None = Field(None, description="the feed is live: which stream of the broker brings it")
     system: str = Field("", description="the system that issues the record ids; default: the name")
     channel: str = Field("", description="channel of every record, where no column says it")
     every: str = Field("once", pattern=r"^(once|\d+[mhd])$", description="how often it comes: once, 15m, 6h, 1d")
@@ -151,6 +158,10 @@ def _problems(s: Source) -> list[str]:
         for f in s.fields
         if f in TIME_TARGETS and not s.time.formats.get(f)
     ]
+    if bool(s.path) == bool(s.stream):
+        bad.append("either `path` says where its files are, or [stream] which stream brings it")
+    if s.stream and s.format.kind != "json":
+        bad.append("[stream] brings one JSON object a message: [format] kind must be json")
     bad += [f"[time.formats] {f} is not in [fields]" for f in s.time.formats if f not in s.fields]
     if not s.channel and "channel" not in s.fields:
         bad.append("`channel` is needed, or a column for it in [fields]")
@@ -211,7 +222,9 @@ def source_files(
     source: Source,  # the declaration
     data: Path,  # the data folder that relative paths start from
 ) -> list[Path]:  # sorted; empty when nothing is there yet
-    "The files a declaration means: one file, a folder's files, or a glob's."
+    "The files a declaration means: one file, a folder's files, or a glob's; none for a stream."
+    if source.stream:
+        return []
     path = Path(data) / source.path
     if path.is_dir():
         return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))

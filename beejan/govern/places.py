@@ -30,6 +30,7 @@ from ..core.sources import Source, load_sources, source_files
 from ..core.tombstones import MASK, record_ids
 from .files import cut, hits_in, line_starts, mask_file, replace_file
 from .persons import Person, owns
+from ..land.brokers import forget
 from ..land.landing import file_hash
 from ..land.readers import read_records
 from ..understand.privacy import redact
@@ -308,14 +309,6 @@ class Place:
     erase: Callable[[Settings, str], int] | None = None  # takes a pattern out its own way; None: files are masked
 
 
-def _forget(settings: Settings, regex: str) -> int:  # a broker's files are its own; it is asked to delete
-    try:
-        from beejan.land.streams import forget
-    except ImportError:
-        return 0
-    return int(forget(settings, regex))
-
-
 def _cache(settings: Settings) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "beejan"
 
@@ -338,7 +331,7 @@ for _place in (
     Place("pipelines", "notebooks and declarations: masked", lambda s: s.folder("pipelines")),
     Place("notebooks", "what a person wrote and printed: masked", lambda s: s.root / "notebooks"),
     Place("exports", "rows that somebody took away: masked", lambda s: s.root / "exports"),
-    Place("streams", "messages on their way: deleted one by one by the broker", lambda s: s.root / "streams", _forget),
+    Place("streams", "messages on their way: deleted one by one by the broker", lambda s: s.root / "streams", forget),
     Place("models and caches", "vectors and vocabularies: masked, or the file deleted", _cache),
     Place("receipts", "what was erased, in counts and pseudonyms", lambda s: s.root / "erasures"),
     Place("workspace", "settings and whatever lies beside the folders: masked", lambda s: s.root),
