@@ -24,6 +24,8 @@ from beejan.core.settings import load_settings
 from beejan.core.sources import load_sources
 from beejan.govern.erasure import erase, preview
 from beejan.land.landing import land_source
+from beejan.model.marts import fact_case
+from beejan.model.metrics import measure
 from beejan.operate import cases as C
 from beejan.operate.transform import rebuild_lake, transform
 from beejan.operate.workspace import make_workspace
@@ -186,6 +188,13 @@ def test_three_hundred_cases_stand_as_plain_python_says():
         cases.sort()
         for (before, _k), (_at, case) in zip([(None, ""), *cases], cases, strict=False):
             assert found[case]["earlier_case_at"] == before
+    fact = fact_case(case_rows(contact.mutate(customer_key=contact.msisdn_key), contact), "Africa/Lagos")
+    for hours in (10, 40, 90, 2000):
+        now, span = MONDAY + timedelta(hours=95), timedelta(hours=hours)
+        often = [sum(now - span < at <= now for at, _case in cases) for cases in opened.values()]
+        said = measure("repeat_complainants", fact, as_of=now, span=span).to_pyarrow().to_pylist()[0]
+        assert said["n"] == sum(n > 0 for n in often)
+        assert round(said["value"] * said["n"]) == sum(n > 1 for n in often)
 
 
 # --- in the lake ---
