@@ -54,6 +54,7 @@ def evidences(draw):
             "words": rng.choice([41, 42, 43, 200 + i]),
             "category": rng.choice([51, 52, 53]),
             "vague": rng.random() < 0.2,
+            "doubtful": rng.random() < 0.4,
             "again": rng.random() < 0.4,
             "pen": rng.choice([0] * 9 + [1, 2]),
         }
@@ -66,7 +67,7 @@ def evidences(draw):
 def linked(rows, bound=()):
     """seq -> (case_seq, evidence)."""
     kinds = dict.fromkeys("seq account phone ref own words category pen".split(), pa.int64())
-    kinds |= {"at": pa.float64(), "vague": pa.bool_(), "again": pa.bool_()}
+    kinds |= {"at": pa.float64(), **dict.fromkeys(("vague", "doubtful", "again"), pa.bool_())}
     bonds = pa.table([[b[0] for b in bound], [b[1] for b in bound]], schema=BONDS)
     t = link_cases(pa.Table.from_pylist(rows, pa.schema(kinds.items())), bonds).to_pylist()
     return {r["seq"]: (r["case_seq"], r["evidence"]) for r in t}
