@@ -70,6 +70,10 @@ fuzz: setup ## a million hostile records through the main job (minutes)
 crash: setup ## kill -9 at 50 random points of ingest and transform (minutes)
 	@$(BIN)/python tests/soak/crash.py
 
+.PHONY: clock
+clock: setup ## the clock on real pipelines: asleep for a day, failing and mended, two at once; prints the figures (minutes)
+	@$(BIN)/pytest -q -s -p no:xdist tests/test_clock.py
+
 .PHONY: door
 door: setup ## 2,000 canaries: none is found outside raw and vault after a full run (minutes)
 	@$(BIN)/python tests/soak/door.py

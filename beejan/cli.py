@@ -147,17 +147,13 @@ def synth(folder: Path, contacts: int, days: int, seed: int, start: datetime | N
 @cli.command()
 @click.argument("name")
 @click.option("--param", "-p", multiple=True, metavar="KEY=VALUE", help="A parameter of the pipeline; may be repeated.")
-@click.option("--if-due", is_flag=True, help="As scheduled, and only if it is due: what the clock calls.")
 @json_option
-def run(name: str, param: tuple[str, ...], if_due: bool, as_json: bool) -> None:
+def run(name: str, param: tuple[str, ...], as_json: bool) -> None:
     "Run the pipeline NAME: a notebook in pipelines/."
     bad = [p for p in param if "=" not in p]
     if bad:
         raise InputError("Parameter", found=bad[0], valid="KEY=VALUE")
-    from beejan.operate.schedule import run_if_due
-
-    settings = load_settings()
-    done = run_if_due(settings, name) if if_due else run_pipeline(settings, name, dict(p.split("=", 1) for p in param))
+    done = run_pipeline(load_settings(), name, dict(p.split("=", 1) for p in param))
     facts = {**done.result, "notebook": done.notebook}
     show([{"what": k, "value": v} for k, v in facts.items()], as_json, f"{name}: {done.status}")
 

@@ -1,6 +1,7 @@
 """The measures against plain Python: the same numbers, honest intervals, and n/a where there is nothing to say."""
 
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from math import exp, lgamma, log, sqrt
 
 import ibis
@@ -20,7 +21,9 @@ DAILY = {"local_date": "date"}
 DAILY |= dict.fromkeys(("channel", "category_code", "state", "source"), "string")
 DAILY |= dict.fromkeys(("contacts", "duplicates", "unique_contacts", "unclassified", "undated"), "int64")
 CASE = dict(case_id="string", channel="string", opened_at="timestamp('UTC')", settled_at="timestamp('UTC')")
-CASE |= dict(opened_date="date", settled_date="date", is_open="boolean", hours_open="float64")
+CASE |= dict(opened_date="date", settled_date="date", is_open="boolean", hours_open="float64", n_contacts="int64")
+AGAIN = "first_resolved_at first_reopened_at second_contact_at next_contact_at earlier_case_at second_earlier_case_at"
+CASE |= dict.fromkeys(AGAIN.split(), "timestamp('UTC')") | {"has_customer": "boolean"}
 
 
 def daily(counts, channel="sms", **more):
@@ -60,6 +63,10 @@ def case(opened, hours=None, is_open=None, i=0, channel="call"):
         "settled_date": end and end.date(),
         "is_open": (end is None) if is_open is None else is_open,
         "hours_open": None if end is None or hours < 0 else float(hours),
+        "n_contacts": 1,
+        "has_customer": True,
+        **dict.fromkeys(AGAIN.split()),
+        "first_resolved_at": end,
     }
 
 
@@ -71,6 +78,7 @@ def one(name, t, **parameters):
 
 
 def test_words_and_formulas_belong_together():
+    import_module("beejan.model.clocks")
     assert set(measures()) == set(M.FORMULAS)
     for m in measures().values():
         assert m.label and m.definition.endswith(".") and m.formula and m.source and m.unit, m.name

@@ -187,8 +187,8 @@ def in_cases(
 # %% ../../nbs/50_marts.ipynb #n322a086
 CASE_COLUMNS = tuple(
     """case_id source channel category_code state status opened_at settled_at closed_at opened_date settled_date
-    is_open hours_open first_resolved_at reopened n_contacts n_channels second_contact_at next_contact_at
-    earlier_case_at second_earlier_case_at""".split()
+    is_open hours_open first_resolved_at first_reopened_at reopened n_contacts n_channels second_contact_at
+    next_contact_at has_customer earlier_case_at second_earlier_case_at""".split()
 )
 
 # %% ../../nbs/50_marts.ipynb #na0c3a09
@@ -208,6 +208,7 @@ def fact_case(
     return t.mutate(
         opened_date=local_date(t.opened_at, zone),
         settled_date=local_date(t.settled_at, zone),
+        has_customer=t.customer_key.notnull(),
         hours_open=ibis.ifelse(hours >= 0, hours, ibis.null("float64")),
         channel=ibis.coalesce(t.channel, UNKNOWN),
         state=ibis.coalesce(t.state, UNKNOWN),

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['Z', 'ANSWER', 'Formula', 'FORMULAS', 'Customers', 'BUCKETS', 'RUNGS', 'QUANTILES', 'Measure', 'measures', 'wilson',
-           'byar', 'find_measure', 'measure', 'survival', 'metric_reference']
+           'byar', 'grouped', 'answered', 'shares', 'define_measures', 'find_measure', 'measure', 'open_at', 'survival',
+           'metric_reference']
 
 # %% ../../nbs/51_metrics.ipynb #c002
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import ibis
@@ -77,11 +79,21 @@ def byar(
     return ibis.coalesce(ibis.greatest(low, 0.0), 0.0), up * (1 - 1 / (9 * up) + Z / (3 * up.sqrt())) ** 3
 
 # %% ../../nbs/51_metrics.ipynb #c020
-def _grouped(t: ir.Table, by: Sequence[str], **sums: Any) -> ir.Table:
+def grouped(
+    t: ir.Table,  # a mart
+    by: Sequence[str],  # columns; none: all of it
+    **sums: Any,  # name = aggregate
+) -> ir.Table:
+    "Sums by group, or over everything."
     return t.group_by(*by).agg(**sums) if by else t.agg(**sums)
 
 
-def _finish(t: ir.Table, by: Sequence[str], **extra: Any) -> ir.Table:
+def answered(
+    t: ir.Table,  # by, value, n; low, high and left_out where there are any
+    by: Sequence[str],  # columns
+    **extra: Any,  # further columns of the answer
+) -> ir.Table:  # by, extra, value, low, high, n, left_out
+    "A measure's answer in the shape that all have."
     none = {c: ibis.null("float64") for c in ("low", "high") if c not in t.columns}
     kept = t.mutate(**none, **({} if "left_out" in t.columns else {"left_out": ibis.literal(0)}), **extra)
     return kept.select(
@@ -101,21 +113,24 @@ def _sum(column: str) -> ir.Value:
 
 def _total(column: str) -> Callable[..., ir.Table]:
     def compute(t: ir.Table, by: Sequence[str]) -> ir.Table:
-        return _finish(_grouped(t, by, value=_sum(column), n=_sum(column)), by)
+        return answered(grouped(t, by, value=_sum(column), n=_sum(column)), by)
 
     return compute
 
 # %% ../../nbs/51_metrics.ipynb #c024
-def _with_wilson(t: ir.Table, by: Sequence[str], **extra: Any) -> ir.Table:
+def shares(
+    t: ir.Table,  # by, hits, n
+    by: Sequence[str],  # columns
+    **extra: Any,  # further columns of the answer
+) -> ir.Table:  # as `answered`
+    "A share with its interval."
     low, high = wilson(t.hits, t.n)
-    return _finish(t.mutate(value=t.hits / t.n.nullif(0), low=low, high=high), by, **extra)
+    return answered(t.mutate(value=t.hits / t.n.nullif(0), low=low, high=high), by, **extra)
 
 
 def _share(part: Callable[[ir.Table], ir.Value], whole: Callable[[ir.Table], ir.Value]) -> Callable[..., ir.Table]:
     def compute(t: ir.Table, by: Sequence[str]) -> ir.Table:
-        return _with_wilson(
-            _grouped(t.mutate(_part=part(t), _whole=whole(t)), by, hits=_sum("_part"), n=_sum("_whole")), by
-        )
+        return shares(grouped(t.mutate(_part=part(t), _whole=whole(t)), by, hits=_sum("_part"), n=_sum("_whole")), by)
 
     return compute
 
@@ -124,7 +139,7 @@ def _mix(column: str) -> Callable[..., ir.Table]:
     def compute(t: ir.Table, by: Sequence[str]) -> ir.Table:
         group = [b for b in by if b != column]
         one = t.group_by(*group, column).agg(hits=_.contacts.sum())
-        return _with_wilson(one.mutate(n=one.hits.sum().over(ibis.window(group_by=group or None))), [*group, column])
+        return shares(one.mutate(n=one.hits.sum().over(ibis.window(group_by=group or None))), [*group, column])
 
     return compute
 
@@ -133,7 +148,10 @@ Formula = Callable[..., ir.Table]  # (table, by, **parameters) -> by, extra, val
 FORMULAS: dict[str, Formula] = {}
 
 
-def _define(**formulas: Formula) -> None:
+def define_measures(
+    **formulas: Formula,  # by the measure's name
+) -> None:
+    "Say how measures are worked out."
     FORMULAS.update(formulas)
 
 # %% ../../nbs/51_metrics.ipynb #c030
@@ -160,20 +178,22 @@ def measure(
     lacking = [p for p in m.needs if p not in parameters]
     if lacking:
         raise InputError(f"Measure {name} needs {', '.join(lacking)}", found=sorted(parameters), valid=m.needs)
+    if name not in FORMULAS:
+        import_module("beejan.model.clocks")  # what needs linked cases is worked out there
     t = FORMULAS[name](table, by, **parameters)
     return t.select(
         *(c for c in t.columns if c not in ANSWER), measure=ibis.literal(name), **{c: t[c] for c in ANSWER[1:]}
     )
 
 # %% ../../nbs/51_metrics.ipynb #c034
-_define(
+define_measures(
     contacts_received=_total("contacts"),
     unique_contacts=_total("unique_contacts"),
     duplicate_share=_share(lambda t: t.duplicates, lambda t: t.contacts),
 )
 
 # %% ../../nbs/51_metrics.ipynb #c038
-_define(
+define_measures(
     unclassified_share=_share(lambda t: t.unclassified, lambda t: t.contacts),
     classification_coverage=_share(lambda t: t.contacts - t.unclassified, lambda t: t.contacts),
     undated_share=_share(lambda t: t.undated, lambda t: t.contacts),
@@ -182,17 +202,17 @@ _define(
 # %% ../../nbs/51_metrics.ipynb #c040
 def _gap(t: ir.Table, by: Sequence[str]) -> ir.Table:
     gap = (t.received - t.loaded - t.duplicate - t.quarantined - t.rejected - t.waiting).abs()
-    return _finish(_grouped(t.mutate(_gap=gap), by, value=_sum("_gap"), n=_sum("received")), by)
+    return answered(grouped(t.mutate(_gap=gap), by, value=_sum("_gap"), n=_sum("received")), by)
 
 
-_define(
+define_measures(
     quarantine_share=_share(lambda t: t.quarantined, lambda t: t.received),
     unaccounted=_gap,
     completeness=_share(lambda t: t.loaded, lambda t: t.received - t.duplicate - t.rejected),
 )
 
 # %% ../../nbs/51_metrics.ipynb #c044
-_define(channel_mix=_mix("channel"), category_mix=_mix("category_code"))
+define_measures(channel_mix=_mix("channel"), category_mix=_mix("category_code"))
 
 # %% ../../nbs/51_metrics.ipynb #c047
 Customers = float | Mapping[str, float] | None
@@ -217,13 +237,13 @@ def _rate(
 ) -> ir.Table:
     if per not in (100, 1_000, 100_000):
         raise InputError("Complaints per how many customers", found=per, valid=[100, 1_000, 100_000])
-    g = _grouped(t, by, k=_sum("unique_contacts"))
+    g = grouped(t, by, k=_sum("unique_contacts"))
     factor = per / _customers(g, by, customers)
     low, high = byar(g.k)
-    return _finish(g.mutate(value=g.k * factor, low=low * factor, high=high * factor, n=g.k), by)
+    return answered(g.mutate(value=g.k * factor, low=low * factor, high=high * factor, n=g.k), by)
 
 # %% ../../nbs/51_metrics.ipynb #c049
-_define(complaints_per_1000=_rate)
+define_measures(complaints_per_1000=_rate)
 
 # %% ../../nbs/51_metrics.ipynb #c053
 def _days_between(day: ir.DateValue, start: date) -> ir.IntegerValue:
@@ -250,17 +270,17 @@ def _change(
         raise InputError("Period", found=f"{first} to {last}", valid="a first day that is not after the last")
     k = (last - first).days + 1
     pairs = _paired(t, by, first, last).mutate(cc=_.c * _.c, cp=_.c * _.p, pp=_.p * _.p)
-    g = _grouped(pairs, by, **{s: _sum(s).cast("float64") for s in ("c", "p", "cc", "cp", "pp")})
+    g = grouped(pairs, by, **{s: _sum(s).cast("float64") for s in ("c", "p", "cc", "cp", "pp")})
     g = g.mutate(r=g.c / g.p.nullif(0))
     jumps = (g.cc - 2 * g.r * g.cp + g.r * g.r * g.pp) / (g.c * g.c).nullif(0)
     spread = jumps * (k / (k - 1)) if k > 1 else ibis.literal(0.0)
     error = ibis.greatest(spread, 1 / g.c.nullif(0) + 1 / g.p.nullif(0)).sqrt()
-    return _finish(
+    return answered(
         g.mutate(value=g.r - 1, low=g.r * (-Z * error).exp() - 1, high=g.r * (Z * error).exp() - 1, n=g.c + g.p), by
     )
 
 # %% ../../nbs/51_metrics.ipynb #c055
-_define(change=_change)
+define_measures(change=_change)
 
 # %% ../../nbs/51_metrics.ipynb #c061
 BUCKETS = (
@@ -273,7 +293,11 @@ BUCKETS = (
 )
 
 
-def _open_at(t: ir.Table, as_of: datetime) -> ir.Table:
+def open_at(
+    t: ir.Table,  # fact_case
+    as_of: datetime,  # the moment asked about
+) -> ir.Table:  # cases that were there then, with _open, _unclear and _age (days)
+    "Which cases were open at a moment. Raises InputError when the moment has no zone."
     if as_of.tzinfo is None:
         raise InputError("as_of", found=as_of.isoformat(), valid="a moment with a time zone")
     moment = ibis.literal(as_of)
@@ -286,10 +310,10 @@ def _open_at(t: ir.Table, as_of: datetime) -> ir.Table:
 
 # %% ../../nbs/51_metrics.ipynb #c064
 def _backlog(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
-    t = _open_at(t, as_of)
+    t = open_at(t, as_of)
     live = ibis.coalesce(t._open, False)
-    return _finish(
-        _grouped(
+    return answered(
+        grouped(
             t.mutate(_live=live),
             by,
             value=ibis.coalesce(_._live.sum(), 0),
@@ -301,14 +325,14 @@ def _backlog(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
 
 # %% ../../nbs/51_metrics.ipynb #c065
 def _ages(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
-    t = _open_at(t, as_of).filter(ibis.coalesce(_._open, False), _._age.notnull())
+    t = open_at(t, as_of).filter(ibis.coalesce(_._open, False), _._age.notnull())
     name = ibis.cases(*((t._age <= most, label) for most, label in BUCKETS if most), else_=BUCKETS[-1][1])
     one = t.mutate(bucket=name).group_by(*by, "bucket").agg(hits=_.count())
     one = one.mutate(n=one.hits.sum().over(ibis.window(group_by=list(by) or None)))
-    return _with_wilson(one, [*by, "bucket"])
+    return shares(one, [*by, "bucket"])
 
 # %% ../../nbs/51_metrics.ipynb #c066
-_define(backlog=_backlog, backlog_age=_ages)
+define_measures(backlog=_backlog, backlog_age=_ages)
 
 # %% ../../nbs/51_metrics.ipynb #c070
 RUNGS = ((0, "same day", 0.90), (2, "within 2 days", 0.95), (3, "within 3 days", 1.00))  # days, words, NCC benchmark
@@ -317,14 +341,14 @@ RUNGS = ((0, "same day", 0.90), (2, "within 2 days", 0.95), (3, "within 3 days",
 def _rung(t: ir.Table, by: Sequence[str], as_of: date, days: int, words: str, target: float) -> ir.Table:
     ripe = t._usable & ibis.coalesce(t.opened_date <= as_of - timedelta(days=days), False)
     made = ripe & ibis.coalesce(t._days <= days, False)
-    g = _grouped(
+    g = grouped(
         t.mutate(_ripe=ripe, _made=made),
         by,
         hits=ibis.coalesce(_._made.sum(), 0),
         n=ibis.coalesce(_._ripe.sum(), 0),
         left_out=ibis.coalesce((~_._ripe).sum(), 0),
     )
-    return _with_wilson(g, by, rung=ibis.literal(words), target=ibis.literal(target))
+    return shares(g, by, rung=ibis.literal(words), target=ibis.literal(target))
 
 # %% ../../nbs/51_metrics.ipynb #c071
 def _ladder(
@@ -341,14 +365,14 @@ def _ladder(
     return ibis.union(*(_rung(t, by, as_of, *rung) for rung in RUNGS))
 
 
-_define(resolution_ladder=_ladder)
+define_measures(resolution_ladder=_ladder)
 
 # %% ../../nbs/51_metrics.ipynb #c075
 QUANTILES = (0.5, 0.8, 0.9, 0.95)
 
 
 def _spells(t: ir.Table, as_of: datetime) -> ir.Table:
-    t = _open_at(t, as_of)
+    t = open_at(t, as_of)
     closed = ibis.coalesce(t.settled_at <= ibis.literal(as_of), False)
     waiting = t._age * 24.0
     hours = ibis.ifelse(closed, t.hours_open, ibis.ifelse(ibis.coalesce(t._open, False), waiting, ibis.null("float64")))
@@ -385,16 +409,16 @@ def survival(
 # %% ../../nbs/51_metrics.ipynb #c081
 def _time_to_close(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     spells = _spells(t, as_of)
-    counts = _grouped(spells, by, n=_.hours.count(), left_out=_.count() - _.hours.count())
+    counts = grouped(spells, by, n=_.hours.count(), left_out=_.count() - _.hours.count())
     s, out = survival(spells, by), []
     for q in QUANTILES:
         reach = {
             c: _.hours.min(where=s[col] <= 1 - q + 1e-12)
             for c, col in (("value", "still_open"), ("low", "low"), ("high", "high"))
         }
-        g = _grouped(s, by, **reach)
+        g = grouped(s, by, **reach)
         both = counts.left_join(g, list(by)).select(counts, g.value, g.low, g.high) if by else counts.cross_join(g)
-        out.append(_finish(both, by, quantile=ibis.literal(q)))
+        out.append(answered(both, by, quantile=ibis.literal(q)))
     return ibis.union(*out)
 
 # %% ../../nbs/51_metrics.ipynb #c082
@@ -403,10 +427,8 @@ def _closed_only(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     spells = spells.mutate(_done=ibis.ifelse(spells.closed, spells.hours, ibis.null("float64")))
     return ibis.union(
         *(
-            _finish(
-                _grouped(
-                    spells, by, value=_._done.quantile(q), n=_._done.count(), left_out=_.count() - _._done.count()
-                ),
+            answered(
+                grouped(spells, by, value=_._done.quantile(q), n=_._done.count(), left_out=_.count() - _._done.count()),
                 by,
                 quantile=ibis.literal(q),
             )
@@ -415,7 +437,7 @@ def _closed_only(t: ir.Table, by: Sequence[str], as_of: datetime) -> ir.Table:
     )
 
 # %% ../../nbs/51_metrics.ipynb #c083
-_define(time_to_close=_time_to_close, time_to_close_closed_only=_closed_only)
+define_measures(time_to_close=_time_to_close, time_to_close_closed_only=_closed_only)
 
 # %% ../../nbs/51_metrics.ipynb #c087
 def metric_reference() -> str:  # Markdown

@@ -8,6 +8,7 @@ __all__ = ['OVER_FOR', 'Finding', 'Alert', 'failed_in_a_row', 'pipeline_findings
 
 # %% ../../nbs/66d_alerts.ipynb #c002
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -161,8 +162,10 @@ def send(
     "Tell one address."
     log = logging.getLogger("apprise")
     log.propagate, log.handlers = False, [logging.NullHandler()]
-    way = apprise.Apprise()
-    return bool(way.add(url) and way.notify(body=body, title=title, notify_type=apprise.NotifyType(level)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about its own imports
+        way = apprise.Apprise()
+        return bool(way.add(url) and way.notify(body=body, title=title, notify_type=apprise.NotifyType(level)))
 
 # %% ../../nbs/66d_alerts.ipynb #c022
 def alerts(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILE', 'DAYS', 'LOOKS', 'STATES', 'LONGEST_S', 'RUN_COLUMNS', 'Plan', 'weekdays', 'trigger', 'last_due', 'next_due',
-           'given', 'load_schedule', 'Due', 'back_off', 'whats_due', 'past_runs', 'standing', 'run_if_due', 'run_due']
+           'given', 'load_schedule', 'Due', 'back_off', 'whats_due', 'past_runs', 'standing', 'run_if_due', 'run_child',
+           'run_due']
 
 # %% ../../nbs/66a_schedule.ipynb #c002
 import sys
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..core.durations import DURATION
 from ..core.errors import BeejanError, DeclarationError, InputError, NotFoundError
 from ..core.lake import Lake, reader, table
-from ..core.settings import Settings
+from ..core.settings import Settings, load_settings
 from .runs import Run, checked_parameters, parameters, pipelines, run_pipeline
 
 # %% ../../nbs/66a_schedule.ipynb #c005
@@ -269,6 +270,16 @@ def run_if_due(
         return stand.try_no if stand.state == "ready" else 0
 
     return run_pipeline(settings, name, given(plans[name]), out, tries=tries)
+
+# %% ../../nbs/66a_schedule.ipynb #n814514f
+def run_child(
+    name: str,  # a scheduled pipeline
+) -> None:
+    "What the clock's child process does: run a pipeline of the workspace if it is due; exit code 1 when it fails."
+    try:
+        run_if_due(load_settings(), name)
+    except BeejanError:
+        raise SystemExit(1) from None  # the run table says why
 
 # %% ../../nbs/66a_schedule.ipynb #c038
 def run_due(

@@ -30,7 +30,7 @@ def _contacts(contact: ir.Table, member: ir.Table) -> ir.Table:
 # %% ../../nbs/32b_matters.ipynb #c011
 def timelines(
     t: ir.Table,  # contacts with case_id, received_at, ended
-) -> ir.Table:  # case_id, reopened, first_ended, live (the last thing that happened is a word)
+) -> ir.Table:  # case_id, reopened, first_ended, first_again, live (the last thing that happened is a word)
     "How often each case was opened again, and how it stands; only cases that something settled."
     word = t.select("case_id", at="received_at", ending=ibis.literal(0))
     end = t.filter(t.ended.notnull())
@@ -41,6 +41,7 @@ def timelines(
     return line.group_by("case_id").agg(
         reopened=((_.ending == 0) & (_.before == 1)).sum().cast("int64"),
         first_ended=_.at.min(where=_.ending == 1),
+        first_again=_.at.min(where=(_.ending == 0) & (_.before == 1)),
         live=((_.ending == 0) & _.after.isnull()).any(),
     )
 
@@ -81,6 +82,7 @@ def case_rows(
         resolved_at=ibis.ifelse(live, none, case.ended),
         closed_at=ibis.ifelse(live, none, case.closed_at),
         first_resolved_at="first_ended",
+        first_reopened_at="first_again",
         next_contact_at="next_at",
         reopened=case.reopened.fill_null(0),
         n_channels=case.channels.length(),
