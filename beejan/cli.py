@@ -116,7 +116,9 @@ def main(
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--sources", default="synth_*", show_default=True, help="Which of the shipped declarations to copy, a glob."
+    "--sources",
+    default="",
+    help="Which shipped declarations to copy, a glob; default: the synthetic ones and the intake.",
 )
 @json_option
 def init(folder: Path, sources: str, as_json: bool) -> None:

@@ -35,6 +35,7 @@ ROLES = MappingProxyType(
         "engineer": frozenset({"look", "rows", "sql", "operate"}),
         "privacy_officer": frozenset({"look", "rows", "text", "keys", "audit", "erase"}),
         "admin": frozenset({"look", "operate", "audit", "people"}),
+        "system": frozenset({"send"}),  # a program that sends contacts, and sees none
     }
 )
 

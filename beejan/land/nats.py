@@ -21,7 +21,6 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 from nats.js.api import DiscardPolicy, StreamConfig
 from nats.js.errors import NotFoundError as NoStream
 
@@ -108,12 +107,19 @@ class _Loop:
         waiting = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, patience), self.loop)
         try:
             return waiting.result()
-        except (TimeoutError, NatsError, OSError, TypeError) as e:  # asyncio: TypeError, on a transport just lost
+        except Exception as e:  # the client's own, and whatever asyncio trips over on a transport that was just lost
             reason = type(e).__name__ if not str(e) else str(e).splitlines()[0].removeprefix("nats: ")
             do = "Nothing is lost; is it running? `beejan stream broker` or `beejan up` starts it"
             raise BrokerError(f"The broker does not answer ({reason})", do=do) from None
 
+    async def _over(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._over(), self.loop).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()

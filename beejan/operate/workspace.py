@@ -32,7 +32,7 @@ def _new(source: Path, target: Path) -> bool:
 def make_workspace(
     folder: Path,  # to be made, or to be completed
     *,
-    sources: str = "synth_*",  # which of the shipped declarations, a glob
+    sources: str = "",  # which of the shipped declarations, a glob; default: the synthetic ones and the intake
 ) -> list[str]:  # what was written, from the folder
     "Make a workspace: settings, key, pipelines, example sources. What is there already stays. Raises InputError."
     folder = Path(folder)
@@ -45,7 +45,8 @@ def make_workspace(
         made.append("beejan.toml")
     workspace_key(folder, create=True)
     shipped = shipped_pipelines()
-    for path in sorted({p for kind in ("*.ipynb", "*.toml", f"sources/{sources}.toml") for p in shipped.glob(kind)}):
+    feeds = [f"sources/{name}.toml" for name in ([sources] if sources else ["synth_*", "intake"])]
+    for path in sorted({p for kind in ("*.ipynb", "*.toml", *feeds) for p in shipped.glob(kind)}):
         name = Path("pipelines") / path.relative_to(shipped)
         if _new(path, folder / name):
             made.append(str(name))

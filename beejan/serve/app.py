@@ -20,6 +20,7 @@ from ..govern.access import LONGEST, people, session_of, sign_in, sign_out, visi
 from ..govern.audit import note
 from .api import add_problems, api_router, problem
 from .guard import COOKIE, Guard
+from .intake import Outlet, intake_router
 from .pages import mount_pages
 from .reports import templates
 from .sqlpage import add_sql_page, form_fields, still
@@ -110,10 +111,13 @@ def create_app(
     async def life(app: FastAPI) -> Any:
         yield
         desk.close()
+        outlet.close()
 
     app = FastAPI(title="Beejan", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json", lifespan=life)
     who_of = lambda request: session_of(settings, request.cookies.get(COOKIE))  # noqa: E731  Panel's request has cookies, no state
     desk = mount_pages(app, settings, who_of, visibility(settings))
+    outlet = Outlet(settings)
+    app.include_router(intake_router(settings, outlet))
     app.include_router(api_router(desk, lambda request: request.state.who))
     app.get("/healthz", include_in_schema=False)(lambda: {"status": "ok"})
     reports = settings.folder("reports")

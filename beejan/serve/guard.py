@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/metrics", "look"),
     Rule("/v1/trends", "look"),
     Rule("/v1/contacts", "rows"),
+    Rule("/v1/contacts", "send", WRITES, exact=True),
     Rule("/v1/exports", "export", exact=True),
     Rule("/sql", "sql", BOTH, exact=True),
 )
@@ -59,14 +60,15 @@ RULES: tuple[Rule, ...] = (
 def rule_of(
     path: str,  # of the request
     rules: Iterable[Rule] = RULES,  # the table
+    method: str = "GET",  # of the request
 ) -> Rule | None:
-    "The rule that a path falls under: the longest prefix; None = nobody may."
+    "The rule that a path falls under: the longest prefix, one for its method if there is one; None = nobody may."
     fits = [
         r
         for r in rules
         if path == r.prefix or (not r.exact and path.startswith(r.prefix if r.prefix.endswith("/") else r.prefix + "/"))
     ]
-    return max(fits, key=lambda r: len(r.prefix), default=None)
+    return max(fits, key=lambda r: (len(r.prefix), method in r.methods), default=None)
 
 # %% ../../nbs/89_guard.ipynb #c010
 COOKIE = "beejan_session"
@@ -125,7 +127,8 @@ def verdict(
     rules: Iterable[Rule] = RULES,  # the table
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:  # the refusal: status, headers, body; None = come in
     "Whether a request may pass."
-    rule, method = rule_of(scope["path"], rules), scope.get("method", "GET")
+    method = scope.get("method", "GET")
+    rule = rule_of(scope["path"], rules, method)
     if rule is None:
         return _problem(404, "There is no such page", "Begin at /")
     if scope["type"] == "http" and method not in rule.methods:
