@@ -162,12 +162,10 @@ def value_of(
         return shown(told["value"]), facts
     if number in ("open", "late", "fresh") and (cases := case_counts(base)):
         return thousands(cases[number]), [("n", f"{thousands(cases['every'])} cases")]
-    if number == "first" and (told := first_contact(base)):
-        facts = [("n", f"{thousands(told['n'])} cases"), ("Left out", f"{thousands(told['left_out'])} cases")]
-        return percent(told["value"]), [
-            *facts,
-            ("Interval (95 %)", f"{percent(told['low'])} to {percent(told['high'])}"),
-        ]
+    if number == "first" and (first := first_contact(base)):
+        facts = [("n", f"{thousands(first['n'])} cases"), ("Left out", f"{thousands(first['left_out'])} cases")]
+        ends = f"{percent(first['low'])} to {percent(first['high'])}"
+        return percent(first["value"]), [*facts, ("Interval (95 %)", ends)]
     if number in SAID or number == "source":
         return "", [("n", thousands(sum(m.contacts for m in moved(base, number).values())))]
     return "", []
