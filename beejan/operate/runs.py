@@ -78,10 +78,11 @@ def parameters(
     out = {}
     for node in ast.parse(cells[0]).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if not isinstance(target, ast.Name):
+        value = getattr(node, "value", None)
+        if not isinstance(target, ast.Name) or value is None:
             raise RunError(f"{notebook.name}: the parameters cell holds more than `name = literal`")
         comment = lines[node.lineno - 1].partition("#")[2].strip()
-        out[target.id] = Parameter(target.id, ast.literal_eval(node.value), comment)
+        out[target.id] = Parameter(target.id, ast.literal_eval(value), comment)
     return out
 
 # %% ../../nbs/60_runs.ipynb #c009
