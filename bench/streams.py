@@ -63,12 +63,7 @@ def publish(settings, texts: list[str], rate: int, seconds: int, at: list[float]
         said = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
         for i in range(n, n + due):
             record = {"id": f"b{i}", "from": f"+23480{i % 50_000:08d}", "text": f"{texts[i % len(texts)]} {i}"}
-            some.append(
-                (
-                    f"b{i}",
-                    json.dumps(record | {"at": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now))}"}).encode(),
-                )
-            )
+            some.append((f"b{i}", json.dumps(record | {"at": said}).encode()))
         at += [now] * due
         feed.publish(some)
         n += due
