@@ -16,25 +16,17 @@ from .basis import Basis, basis, card_facts, draw, head_part, measured, moved, s
 from .desk import View
 from .filters import Choice
 from .panels import field_panel, lens_counts, movers_panel, trend_panel, week_panel
-from .provenance import PATIENCE, case_counts, drawer_part, first_contact, trust
+from .provenance import PATIENCE, case_counts, drawer_part, trust
 from .questions import Move, dates_in_words
 from .reports import Card, change_card, count_cards, headline, sparkline, trust_cards
 from .shell import Page, Parts
 from .theme import percent, thousands, with_n
 
 # %% ../../nbs/87_overview.ipynb #c007
-def _first_card(base: Basis) -> list[tuple[Card, str, str]]:  # card, what a click opens, tone
-    told = first_contact(base)
-    if told is None:
-        return []
-    note = f"{percent(told['low'])} to {percent(told['high'])}, {with_n(told['n'])} cases a week old or older"
-    return [(Card("Settled at the first contact", percent(told["value"]), note, "first"), "first", "")]
-
-
 def case_cards(
     base: Basis,  # what the page starts from
 ) -> list[dict[str, Any]]:
-    "What is open, late and new, and whether one contact was enough."
+    "What is open, late and new."
     n = case_counts(base)
     if n is None:
         return [card_facts(Card("Open cases", "–", "no case is known yet", ""), base.choice)]
@@ -42,12 +34,12 @@ def case_cards(
     share = f"{percent(n['late'] / n['open'])} of the open ones" if n["open"] else "nothing is open"
     late = f"Late, open over {PATIENCE} days"
     new = f"opened in these {base.period.days} days, {with_n(n['every'])}"
-    cards = [
+    cards = (
         (Card("Open cases", thousands(n["open"]), f"of {with_n(n['every'])} cases{unclear}", "open"), "open", ""),
         (Card(late, thousands(n["late"]), f"{share}, {with_n(n['open'])}", "late"), "late", "late" * bool(n["late"])),
         (Card("New cases", thousands(n["fresh"]), new, "fresh"), "fresh", ""),
-    ]
-    return [card_facts(card, base.choice, why, tone=tone) for card, why, tone in [*cards, *_first_card(base)]]
+    )
+    return [card_facts(card, base.choice, why, tone=tone) for card, why, tone in cards]
 
 # %% ../../nbs/87_overview.ipynb #c010
 def overview_cards(

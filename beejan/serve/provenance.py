@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PATIENCE', 'MEASURE', 'TITLE', 'ADDED', 'ROWS_OF', 'SAID', 'WRITERS', 'CASE', 'asked_of', 'trust', 'meaning',
-           'case_states', 'case_counts', 'first_contact', 'value_of', 'run_of', 'case_rows', 'contact_rows',
-           'drawer_rows', 'number_drawer', 'story_facts', 'contact_row', 'story_drawer', 'drawer_part']
+           'case_states', 'case_counts', 'first_contact', 'first_words', 'value_of', 'run_of', 'case_rows',
+           'contact_rows', 'drawer_rows', 'number_drawer', 'story_facts', 'contact_row', 'story_drawer', 'drawer_part']
 
 # %% ../../nbs/86g_provenance.ipynb #c002
 from collections.abc import Mapping
@@ -56,7 +56,6 @@ MEASURE = {
     "channel": "channel_mix",
     "open": "backlog",
     "late": "backlog_age",
-    "first": "first_contact_resolution",
 }
 TITLE = {
     "contacts": "Contacts received",
@@ -70,7 +69,6 @@ TITLE = {
     "open": "Open cases",
     "late": "Late cases",
     "fresh": "New cases",
-    "first": "Settled at the first contact",
     "books": "The books",
     "quality": "Data quality",
 }
@@ -86,7 +84,6 @@ ROWS_OF = {
     "open": "The longest open first",
     "late": "The longest open first",
     "fresh": "The first of them",
-    "first": "Some that took more than one contact",
 }
 SAID = {"category": "categories", "channel": "channels", "state": "states"}  # page's name -> the report's definition
 
@@ -141,8 +138,20 @@ def first_contact(
     if case is None or "second_contact_at" not in case.columns:
         return None
     minute = base.now.replace(second=0, microsecond=0)
-    told = base.view.ask(measure(MEASURE["first"], meant(case, base.choice), as_of=minute)).iloc[0].to_dict()
+    told = base.view.ask(measure("first_contact_resolution", meant(case, base.choice), as_of=minute)).iloc[0].to_dict()
     return told if told["n"] else None
+
+
+def first_words(
+    base: Basis,  # what the page starts from
+) -> list[tuple[str, str]]:  # (name, words); empty: nobody can tell
+    "The share settled at the first contact, as a drawer says it."
+    told = first_contact(base)
+    if told is None:
+        return []
+    ends = f"{percent(told['low'])} to {percent(told['high'])}"
+    words = f"{percent(told['value'])} ({ends}), n = {thousands(told['n'])} cases a week old or older"
+    return [(find_measure("first_contact_resolution").label, words)]
 
 # %% ../../nbs/86g_provenance.ipynb #c018
 def value_of(
@@ -161,11 +170,8 @@ def value_of(
             facts.append(("Interval (95 %)", f"{percent(told['low'])} to {percent(told['high'])}"))
         return shown(told["value"]), facts
     if number in ("open", "late", "fresh") and (cases := case_counts(base)):
-        return thousands(cases[number]), [("n", f"{thousands(cases['every'])} cases")]
-    if number == "first" and (first := first_contact(base)):
-        facts = [("n", f"{thousands(first['n'])} cases"), ("Left out", f"{thousands(first['left_out'])} cases")]
-        ends = f"{percent(first['low'])} to {percent(first['high'])}"
-        return percent(first["value"]), [*facts, ("Interval (95 %)", ends)]
+        facts = [("n", f"{thousands(cases['every'])} cases")]
+        return thousands(cases[number]), facts + (first_words(base) if number == "open" else [])
     if number in SAID or number == "source":
         return "", [("n", thousands(sum(m.contacts for m in moved(base, number).values())))]
     return "", []
@@ -195,7 +201,7 @@ CASE = (("Opened", 0), ("Category", 0), ("State", 0), ("Status", 0))
 
 def case_rows(
     base: Basis,  # what the page starts from
-    number: str,  # open, late, fresh or first
+    number: str,  # open, late or fresh
 ) -> list[list[Any]]:  # cells
     "The cases behind a number; the longest open ones first."
     case = sight(base.view, "mart.fact_case")
@@ -204,11 +210,7 @@ def case_rows(
     rows, p = meant(case, base.choice), base.period
     old = rows.opened_at < base.now - timedelta(days=PATIENCE)
     fresh = rows.opened_date.between(p.first, p.until)
-    which = {"open": rows.is_open, "late": rows.is_open & old, "fresh": fresh}.get(number, rows.is_open).fill_null(
-        False
-    )
-    if number == "first":
-        which = rows.second_contact_at.notnull()
+    which = {"open": rows.is_open, "late": rows.is_open & old, "fresh": fresh}[number].fill_null(False)
     columns = [c for c in ("opened_at", "category_code", "state", "status") if c in rows.columns]
     some = base.view.ask(rows.filter(which).order_by([rows.opened_at, rows.case_id]).limit(8).select(*columns))
 
