@@ -47,7 +47,7 @@ time.sleep({seconds})
 mark.unlink()"""
 
 
-def until(what: Callable[[], object], seconds: float = 60) -> None:
+def until(what: Callable[[], object], seconds: float = 180) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not what():
@@ -242,12 +242,12 @@ def test_two_clocks_and_a_hand_never_run_the_same_pipeline_at_once(space):
     try:
         until(lambda: "a" in ran(space))
         by_hand = subprocess.Popen([*BEEJAN, "run", "a"], cwd=space, stdout=logs[0], stderr=logs[0])
-        assert by_hand.wait(60) == 0
+        assert by_hand.wait(180) == 0
         until(lambda: len(past_runs(settings)) == 3)
     finally:
         for process in clocks:
             process.terminate()
-        codes = [process.wait(30) for process in clocks]
+        codes = [process.wait(120) for process in clocks]
         for log in logs:
             log.close()
     assert codes == [0, 0]
@@ -302,7 +302,7 @@ def test_up_serves_survives_the_death_of_a_part_and_stops_in_order(space):
             assert second.returncode == 1 and len(second.stderr.splitlines()) == 1, second.stderr
         finally:
             up.terminate()
-            code = up.wait(60)
+            code = up.wait(120)
         log.seek(0)
         said = log.read()
     assert code == 0 and not [pid for pid in (*first.values(), *last.values()) if alive(pid)]
