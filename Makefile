@@ -4,7 +4,7 @@
 BIN := .venv/bin
 CODE := nbs notebooks pipelines beejan tests bench tools setup.py
 NOTEBOOKS := nbs notebooks pipelines tests bench tools setup.py
-BENCHES := end_to_end near_duplicates rules privacy classifier cases topics pages
+BENCHES := end_to_end near_duplicates rules privacy classifier cases topics pages streams
 
 .PHONY: help
 help: ## print every target with one line
@@ -78,8 +78,13 @@ clock: setup ## the clock on real pipelines: asleep for a day, failing and mende
 door: setup ## 2,000 canaries: none is found outside raw and vault after a full run (minutes)
 	@$(BIN)/python tests/soak/door.py
 
+.PHONY: streams
+streams: setup ## kill -9 of consumer and broker while 100,000 messages flow, on NATS and on a Kafka-protocol broker
+	@$(BIN)/python tests/soak/streams.py --broker nats
+	@$(BIN)/python tests/soak/streams.py --broker kafka
+
 .PHONY: soak
-soak: fuzz crash door ## the long checks: fuzz, crash, door, and the tests marked soak
+soak: fuzz crash door streams ## the long checks: fuzz, crash, door, and the tests marked soak
 	@$(BIN)/pytest -m soak || test $$? -eq 5
 
 .PHONY: lock

@@ -1,20 +1,24 @@
 """The clock on real pipelines: asleep for a day, failing and mended, two at once; and the house that holds it."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import nbformat
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +30,7 @@ from beejan.govern.access import add_person
 from beejan.operate import clock as clock_module
 from beejan.operate.alerts import alerts
 from beejan.operate.clock import run_clock
+from beejan.operate.freshness import expected, habit, judge_silence
 from beejan.operate.runs import begin, record, run_pipeline
 from beejan.operate.schedule import Plan, last_due, past_runs, run_due, trigger, whats_due
 from beejan.operate.workspace import make_workspace
@@ -42,7 +47,7 @@ time.sleep({seconds})
 mark.unlink()"""
 
 
-def until(what: Callable[[], object], seconds: float = 60) -> None:
+def until(what: Callable[[], object], seconds: float = 180) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not what():
@@ -197,6 +202,34 @@ def test_a_failing_notebook_is_retried_alerted_once_and_recovers_with_a_notice(s
     print(f"\nfailing twice: 1 message, {told:.1f} s after the clock was started (once undelivered); mended: 1 notice")
 
 
+# ---- silent, or a quiet hour --------------------
+
+
+def test_a_dead_gateway_is_silent_within_the_hour_and_a_quiet_night_is_no_alarm():
+    rng, zone, start = np.random.default_rng(7), "Africa/Lagos", datetime(2026, 1, 5, tzinfo=UTC)
+    hours = [start + timedelta(hours=h) for h in range(24 * 7 * 12)]
+    rates = [40.0 if 6 <= h.hour < 19 else 0.5 for h in hours]
+    drawn = [(h, rng.random(rng.poisson(r))) for h, r in zip(hours, rates, strict=True)]
+    came = sorted(h + timedelta(hours=x) for h, xs in drawn for x in xs)
+    learnt = start + timedelta(weeks=8)
+    week = habit(Counter(t.replace(minute=0, second=0, microsecond=0) for t in came if t < learnt), zone)
+
+    def state(last: datetime, now: datetime) -> str:
+        chance = math.exp(-expected(week, last, now, zone))
+        return judge_silence("5m", last, now, (chance, float(week.sum())), live=True)
+
+    gaps = [(a, b) for a, b in pairwise(t for t in came if t >= learnt) if b - a > timedelta(minutes=9)]
+    seen = Counter(state(a, b) for a, b in gaps)  # the longest that each silence became
+    by_hand = Counter(judge_silence("5m", a, b, live=True) for a, b in gaps)
+    dead = {at: next(m for m in range(1, 2000) if state(at, at + timedelta(minutes=m)) == "silent")
+            for at in (learnt + timedelta(days=1, hours=9), learnt + timedelta(days=1, hours=23))}  # fmt: skip
+    print(f"\na live gateway, four weeks: {seen['silent']} false silences, {seen['late']} late, {seen['quiet']} quiet; "
+          f"by `every` alone {by_hand['silent']} silences; dead at 9:00: seen after {min(dead.values())} min, "
+          f"at 23:00: after {max(dead.values())} min")  # fmt: skip
+    assert seen["silent"] <= 1 and seen["late"] <= 8 and by_hand["silent"] > 100
+    assert min(dead.values()) <= 30 and max(dead.values()) <= 600
+
+
 # ---- two at once --------------------
 
 
@@ -209,12 +242,12 @@ def test_two_clocks_and_a_hand_never_run_the_same_pipeline_at_once(space):
     try:
         until(lambda: "a" in ran(space))
         by_hand = subprocess.Popen([*BEEJAN, "run", "a"], cwd=space, stdout=logs[0], stderr=logs[0])
-        assert by_hand.wait(60) == 0
+        assert by_hand.wait(180) == 0
         until(lambda: len(past_runs(settings)) == 3)
     finally:
         for process in clocks:
             process.terminate()
-        codes = [process.wait(30) for process in clocks]
+        codes = [process.wait(120) for process in clocks]
         for log in logs:
             log.close()
     assert codes == [0, 0]
@@ -269,7 +302,7 @@ def test_up_serves_survives_the_death_of_a_part_and_stops_in_order(space):
             assert second.returncode == 1 and len(second.stderr.splitlines()) == 1, second.stderr
         finally:
             up.terminate()
-            code = up.wait(60)
+            code = up.wait(120)
         log.seek(0)
         said = log.read()
     assert code == 0 and not [pid for pid in (*first.values(), *last.values()) if alive(pid)]

@@ -1,6 +1,7 @@
 """Live channels: real brokers, offsets in the records' transaction, poison, two consumers, a broker that dies."""
 
 import json
+import shutil
 import threading
 import time
 
@@ -163,3 +164,20 @@ def test_what_is_wrong_is_said_in_one_sentence(settings, tmp_path):
     with pytest.raises(DeclarationError, match=r"stream\.subject"):
         parse_source(raw | {"stream": {"subject": "a.b>"}}, "sms.toml")
     assert Message(0, 1, b"").published_at is None
+
+
+def test_a_stream_that_was_made_anew_is_landed_from_its_beginning(settings):
+    source, lake = stream_sources(settings)["synth_sms_live"], Lake(settings)
+    con = writer(lake)
+    for first in (0, 100):  # the second time, fewer than have landed
+        with nats(settings):
+            feed = open_feed(settings, source)
+            feed.publish([*map(sms, range(first, first + 50 - first // 4))])
+            while consume(lake, con, source, feed):
+                pass
+            feed.close()
+        shutil.rmtree(settings.root / "streams")
+        made = int(max(positions(con, source.name)))
+        wait_for(lambda made=made: time.time() > made + 1)  # a partition is the second in which the stream was made
+    assert landed(con, source) == 75 and sorted(positions(con, source.name).values()) == [25, 50]
+    con.disconnect()

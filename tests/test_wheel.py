@@ -33,7 +33,7 @@ def test_an_installed_wheel_makes_a_workspace(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(site)), "the wheel was not what ran"
     made = {p.name for p in (tmp_path / "team/pipelines").rglob("*") if p.is_file()}
-    assert made >= {p.name for p in ROOT.glob("pipelines/*.ipynb")}
+    assert made >= {p.name for p in ROOT.glob("pipelines/*.ipynb")} | {"schedule.toml"}
     assert made >= {p.name for p in ROOT.glob("pipelines/sources/synth_*.toml")}
     shipped = {
         p.relative_to(ROOT) for p in ROOT.glob("beejan/data/**/*") if p.is_file() and "__pycache__" not in p.parts

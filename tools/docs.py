@@ -30,7 +30,7 @@ LAYERS = {
     "8": "Serve",
     "9": "Scale and commands",
 }
-FIRST_HOURS = ("manager", "analyst", "data_scientist", "developer", "privacy_officer")
+FIRST_HOURS = ("manager", "analyst", "data_scientist", "developer", "engineer", "privacy_officer")
 FETCHED = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=["']?(?:https?:)?//[^"'> ]+""", re.I)
 
 MATHJAX = re.compile(r"<script data-mkdocs-jupyter-mathjax=.*?</script>", re.DOTALL)

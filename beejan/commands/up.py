@@ -24,6 +24,7 @@ from ..core.settings import Settings, load_settings
 from ..core.sources import load_sources
 from ..govern.access import people
 from ..operate.alerts import alerts
+from ..operate.follow import stream_lags
 from ..operate.freshness import freshness
 from ..operate.schedule import load_schedule, past_runs, standing
 from ..operate.supervise import Part, supervise, who_runs
@@ -53,7 +54,7 @@ def parts(
     serve = ("serve", "--port", str(port), "--host", host)
     return [
         *[Part("broker", ("stream", "broker"), says="Server is ready", stops=4)] * own,
-        *[Part("stream", ("stream", "run"), stops=2, patience=60)] * live,
+        *[Part("stream", ("stream", "run"), says="^Following", stops=2, patience=60)] * live,
         Part("serve", serve, answers=_answers(url), stops=1),
         Part("clock", ("clock",), says="The clock runs", stops=3, patience=40),
         *[Part("play", ("stream", "play", "--rate", f"{play or 0:g}"), stops=0)] * bool(play),
@@ -121,16 +122,17 @@ def pipelines_now(
 def condition(
     settings: Settings,  # of the workspace
     now: datetime,  # UTC
-) -> dict[str, Any]:  # up, pipelines, sources, alerts, wrong
+) -> dict[str, Any]:  # up, pipelines, sources, streams, alerts, wrong
     "What runs, what ran, what comes, and what is wrong."
     found: dict[str, Any] = {"up": who_runs(settings), "pipelines": pipelines_now(settings, now), "sources": []}
-    found["alerts"] = []
+    found["alerts"], found["streams"] = [], []
     if Lake(settings).exists():
         con, declared = reader(Lake(settings)), load_sources(settings.folder("pipelines") / "sources")
         stand = freshness(con, declared, now, settings.operator.time_zone)
+        found["streams"] = stream_lags(settings, con) if settings.streams.broker != "off" else []
         con.disconnect()
         found["sources"] = [{k: getattr(f, k) for k in ("source", "state", "last_arrival", "words")} for f in stand]
-        held = [a for a in alerts(Lake(settings), 0)]
+        held = alerts(Lake(settings), 0)
         found["alerts"] = [{k: getattr(a, k) for k in ("opened_at", "level", "kind", "words")} for a in held]
     parts = (found["up"] or {}).get("parts", [])
     found["wrong"] = ["nothing runs"] * (found["up"] is None)
@@ -148,10 +150,14 @@ def local(
 ) -> list[dict[str, Any]]:  # with the same in words
     "Rows with their moments on the operator's clock."
 
-    def said(value: Any) -> Any:
-        return f"{value.astimezone(ZoneInfo(zone)):%d %b %H:%M}" if isinstance(value, datetime) else value
+    def said(key: str, value: Any) -> Any:
+        if key == "since" and value:
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return f"{value.astimezone(ZoneInfo(zone)):%d %b %H:%M}"
+        return str(value) if key == "pid" and value else value
 
-    return [{k: said(v) for k, v in r.items()} for r in rows]
+    return [{k: said(k, v) for k, v in r.items()} for r in rows]
 
 # %% ../../nbs/94b_commands_up.ipynb #nc818b90
 @click.command()
@@ -165,10 +171,11 @@ def status(as_json: bool) -> None:
     else:
         told = found["up"]
         click.echo(f"Beejan is up: {told['url']}" if told else "Nothing runs. `beejan up` starts it.")
-        for title, rows in (("Parts", told["parts"] if told else []), ("Pipelines", found["pipelines"]),
-                            ("Sources", found["sources"]), ("Open alerts", found["alerts"])):  # fmt: skip
+        tables = {"Parts": told["parts"] if told else []}
+        tables |= {k.capitalize(): found[k] for k in ("pipelines", "sources", "streams", "alerts")}
+        for title, rows in tables.items():
             if rows:
                 show(local(rows, zone), False, f"\n{title}")
-        click.echo(f"\n{len(found['wrong'])} wrong" if found["wrong"] else "\nAll is well")
+        click.echo("\n" + "\n".join(f"✗ {w}" for w in found["wrong"]) if found["wrong"] else "\nAll is well")
     if found["wrong"]:
         raise SystemExit(1)

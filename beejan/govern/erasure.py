@@ -167,6 +167,7 @@ def _receipt(lake: Lake, erasure_id: str, person: Person, done: dict[str, Any]) 
         "identifiers": len(person.phones) + len(person.refs),
         "contacts": len(person.contacts),
         **done,
+        "beyond_reach": [words for p in PLACES.values() if (words := p.beyond(lake.settings))],
         "scan": [{k: v for k, v in f.items() if k != "where"} for f in found],
         "pseudonyms": sorted(p for _, p in _identity(person, workspace_key(lake.settings.root))),
         "beejan_version": version("beejan"),

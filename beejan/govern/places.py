@@ -30,7 +30,7 @@ from ..core.sources import Source, load_sources, source_files
 from ..core.tombstones import MASK, record_ids
 from .files import cut, hits_in, line_starts, mask_file, replace_file
 from .persons import Person, owns
-from ..land.brokers import forget
+from ..land.brokers import beyond_reach, forget
 from ..land.landing import file_hash
 from ..land.readers import read_records
 from ..understand.privacy import redact
@@ -307,6 +307,7 @@ class Place:
     holds: str  # what of a person, in words
     folder: Callable[[Settings], Path]
     erase: Callable[[Settings, str], int] | None = None  # takes a pattern out its own way; None: files are masked
+    beyond: Callable[[Settings], str] = lambda settings: ""  # what of it no erasure reaches, in words for the receipt
 
 
 def _cache(settings: Settings) -> Path:
@@ -331,7 +332,13 @@ for _place in (
     Place("pipelines", "notebooks and declarations: masked", lambda s: s.folder("pipelines")),
     Place("notebooks", "what a person wrote and printed: masked", lambda s: s.root / "notebooks"),
     Place("exports", "rows that somebody took away: masked", lambda s: s.root / "exports"),
-    Place("streams", "messages on their way: deleted one by one by the broker", lambda s: s.root / "streams", forget),
+    Place(
+        "streams",
+        "messages on their way: deleted one by one by the broker; Kafka's own retention deletes there",
+        lambda s: s.root / "streams",
+        forget,
+        beyond_reach,
+    ),
     Place("models and caches", "vectors and vocabularies: masked, or the file deleted", _cache),
     Place("receipts", "what was erased, in counts and pseudonyms", lambda s: s.root / "erasures"),
     Place("workspace", "settings and whatever lies beside the folders: masked", lambda s: s.root),

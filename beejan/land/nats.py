@@ -124,11 +124,11 @@ class _Loop:
         self.thread.join()
         self.loop.close()
 
-# %% ../../nbs/19a_nats.ipynb #c010
-def _message(msg: Msg) -> Message:
+# %% ../../nbs/19a_nats.ipynb #n9e8633e
+def _message(msg: Msg, partition: int) -> Message:
     head = msg.headers or {}
     at = datetime.fromisoformat(head["Nats-Time-Stamp"][:26].rstrip("Z")).replace(tzinfo=UTC)
-    return Message(0, int(head["Nats-Sequence"]), msg.data, at)
+    return Message(partition, int(head["Nats-Sequence"]), msg.data, at)
 
 
 async def _connected(url: str, password: str) -> Client:
@@ -151,8 +151,8 @@ async def _stream(client: Client, name: str, subject: str) -> None:
         )
         await js.add_stream(config)
 
-# %% ../../nbs/19a_nats.ipynb #c011
-async def _after(client: Client, name: str, position: int, most: int) -> list[Message]:
+# %% ../../nbs/19a_nats.ipynb #n1b6ffba
+async def _after(client: Client, name: str, partition: int, position: int, most: int) -> list[Message]:
     "The messages after a position, by one batched request."
     inbox, found = client.new_inbox(), list[Message]()
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -162,7 +162,7 @@ async def _after(client: Client, name: str, position: int, most: int) -> list[Me
             if not over.done():
                 over.set_result(None)
         else:
-            found.append(_message(msg))
+            found.append(_message(msg, partition))
 
     sub = await client.subscribe(inbox, cb=came)
     try:
@@ -172,6 +172,14 @@ async def _after(client: Client, name: str, position: int, most: int) -> list[Me
     finally:
         await sub.unsubscribe()
     return found
+
+# %% ../../nbs/19a_nats.ipynb #n328476d
+async def _place(client: Client, name: str, after: Mapping[int, int]) -> tuple[int, int, int, int]:
+    "A stream's partition, the place that was reached in it, its first and its last message."
+    info = await client.jetstream().stream_info(name)
+    partition = int(info.created.timestamp()) if info.created else 0
+    reached, state = after.get(partition, 0), info.state
+    return partition, reached if reached <= state.last_seq else 0, state.first_seq, state.last_seq
 
 # %% ../../nbs/19a_nats.ipynb #c012
 class _Connection:
@@ -211,8 +219,9 @@ class _Readable(_Connection):
         "The messages after a place."
 
         async def found() -> list[Message]:
+            partition, reached, _first, _last = await _place(self._client, self.name, after)
             until = asyncio.get_running_loop().time() + wait
-            while not (some := await _after(self._client, self.name, after.get(0, 0), most)):
+            while not (some := await _after(self._client, self.name, partition, reached, most)):
                 left = until - asyncio.get_running_loop().time()
                 if left <= 0:
                     break
@@ -226,8 +235,8 @@ class _Readable(_Connection):
         after: Mapping[int, int],  # place of the last message that landed
     ) -> int:
         "How many messages have come after a place."
-        state = self._loop.run(self._client.jetstream().stream_info(self.name), self.patience).state
-        return int(max(0, state.last_seq - max(after.get(0, 0), state.first_seq - 1)))
+        _, reached, first, last = self._loop.run(_place(self._client, self.name, after), self.patience)
+        return max(0, last - max(reached, first - 1))
 
 # %% ../../nbs/19a_nats.ipynb #n3d0141a
 class _Bounded(_Readable):
@@ -237,8 +246,9 @@ class _Bounded(_Readable):
     ) -> None:
         "Let go of what has landed, when the stream has grown beyond its share of the disk."
         js = self._client.jetstream()
-        if self._loop.run(js.stream_info(self.name), self.patience).state.bytes > KEPT and 0 in after:
-            self._loop.run(js.purge_stream(self.name, seq=after[0] + 1), self.patience)
+        if self._loop.run(js.stream_info(self.name), self.patience).state.bytes > KEPT:
+            reached = self._loop.run(_place(self._client, self.name, after), self.patience)[1]
+            self._loop.run(js.purge_stream(self.name, seq=reached + 1), self.patience)
 
 # %% ../../nbs/19a_nats.ipynb #c015
 class NatsFeed(_Bounded):

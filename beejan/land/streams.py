@@ -148,7 +148,7 @@ def _version(source: Source, messages: Sequence[Message]) -> FileVersion:
     assert source.stream is not None
     path = f"{source.stream.subject}/{','.join(spans)}"
     digest = hashlib.sha256(b"\n".join(m.payload for m in messages)).hexdigest()
-    batch = hashlib.md5(f"{source.name}\0{path}".encode(), usedforsecurity=False).hexdigest()
+    batch = hashlib.md5(f"{source.name}\0{path}\0{digest}".encode(), usedforsecurity=False).hexdigest()
     return FileVersion(batch, path, digest, sum(len(m.payload) for m in messages))
 
 

@@ -85,10 +85,12 @@ class Following:
 
 def _transform(lake: Lake, state: Following, say: Callable[[str], None]) -> None:
     try:
+        con = writer(lake)
         while not (state.stop.is_set() and not state.landed.is_set()):
             if state.landed.wait(0.2):
                 state.landed.clear()
-                transform(lake)
+                transform(lake, con=con)
+        con.disconnect()
     except BaseException as e:
         state.failed = e
         state.stop.set()

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,10 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import ibis
-import nbformat
-import papermill
 from jupyter_client.manager import AsyncKernelManager
-from papermill.exceptions import PapermillExecutionError
 
 from ..core.errors import InputError, NotFoundError, RunError
 from ..core.lake import Lake, append, commit, snapshots, writer
@@ -67,18 +65,24 @@ def parameters(
     notebook: Path,  # a pipeline
 ) -> dict[str, Parameter]:
     "What a pipeline declares. Raises RunError unless exactly one cell is tagged `parameters` and holds literals."
-    nb = nbformat.read(notebook, as_version=4)
-    cells = [c.source for c in nb.cells if "parameters" in c.metadata.get("tags", [])]
+    try:
+        nb = json.loads(notebook.read_text(encoding="utf-8"))
+        cells = ["".join(c["source"]) for c in nb["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(
+            f"{notebook.name} is no notebook", do="Restore it, or run `beejan init .` in its place"
+        ) from None
     if len(cells) != 1:
         raise RunError(f"{notebook.name}: cells tagged `parameters`", found=len(cells), valid="exactly one")
     lines = cells[0].splitlines()
     out = {}
     for node in ast.parse(cells[0]).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if not isinstance(target, ast.Name):
+        value = getattr(node, "value", None)
+        if not isinstance(target, ast.Name) or value is None:
             raise RunError(f"{notebook.name}: the parameters cell holds more than `name = literal`")
         comment = lines[node.lineno - 1].partition("#")[2].strip()
-        out[target.id] = Parameter(target.id, ast.literal_eval(node.value), comment)
+        out[target.id] = Parameter(target.id, ast.literal_eval(value), comment)
     return out
 
 # %% ../../nbs/60_runs.ipynb #c009
@@ -165,31 +169,30 @@ class LocalKernel(AsyncKernelManager):
 
 # %% ../../nbs/60_runs.ipynb #c022
 def _execute(run: Run, source: Path, target: Path, settings: Settings, out: TextIO) -> None:
-    env = {"BEEJAN_HOME": str(settings.root), "BEEJAN_RUN": run.run_id, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    before = {k: os.environ.get(k) for k in env}
-    os.environ.update(env)
+    import papermill  # takes a second, which a command that runs nothing need not wait for
+    from papermill.exceptions import PapermillExecutionError
+
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it doubts parameters that were checked here
+    way: dict[str, Any] = {"kernel_name": "python3", "cwd": settings.root, "kernel_manager_class": LocalKernel}
+    way |= {"progress_bar": False, "stdout_file": out, "shutdown_kernel": "immediate", "start_timeout": KERNEL_START_S}
     try:
-        with warnings.catch_warnings():
+        with _told(settings, run), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # papermill and the kernel client warn about their own internals
-            nb = papermill.execute_notebook(
-                source,
-                target,
-                run.parameters,
-                kernel_name="python3",
-                cwd=settings.root,
-                progress_bar=False,
-                stdout_file=out,
-                kernel_manager_class=LocalKernel,
-                shutdown_kernel="immediate",
-                start_timeout=KERNEL_START_S,
-            )
-        run.result = result_of(nb)
+            run.result = result_of(papermill.execute_notebook(source, target, run.parameters, **way))
     except PapermillExecutionError as e:
         run.status, run.failing_cell = "failed", e.cell_index + 1
         run.error = e.evalue.splitlines()[0] if e.evalue else e.ename
     except RuntimeError as e:  # the kernel never answered, or died
         run.status, run.error = "failed", str(e).splitlines()[0]
+
+
+@contextmanager
+def _told(settings: Settings, run: Run) -> Iterator[None]:
+    env = {"BEEJAN_HOME": str(settings.root), "BEEJAN_RUN": run.run_id, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    before = {k: os.environ.get(k) for k in env}
+    os.environ.update(env)
+    try:
+        yield
     finally:
         for k, v in before.items():
             os.environ.pop(k) if v is None else os.environ.__setitem__(k, v)

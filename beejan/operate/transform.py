@@ -22,7 +22,7 @@ from ibis.backends.duckdb import Backend
 from ..conform.contacts import conform
 from ..core.errors import LakeError
 from ..core.keys import workspace_key
-from ..core.lake import Lake, append, commit, materialise, overwrite, replace_rows, table, writer
+from ..core.lake import Lake, append, commit, materialise, overwrite, remembered, replace_rows, table, writer
 from ..core.schema import fit
 from ..core.settings import Settings
 from ..core.sources import Source, load_sources
@@ -67,7 +67,9 @@ def _conform_pending(con: Backend, batches: ir.Table, declared: Mapping[str, Sou
     parts, compute = [], computing(settings)
     for name in sorted(names):
         records = table(con, "raw.record").filter(_.batch_id.isin(batches.batch_id), _.source == name)
-        rows = conform(records, declared[name], key, settings.operator.country)
+        facts = (declared[name], key, settings.operator.country)
+        known = ("conform", records.op(), facts[0].model_dump_json(), *facts[1:])
+        rows = remembered(known, lambda r=records, f=facts: conform(r, *f))  # type: ignore[misc]
         parts.append(compute(con, f"beejan_conformed_{name}", rows))
     return ibis.union(*parts)
 
@@ -152,8 +154,11 @@ def categorised(
     texts = contents.select("text").distinct().to_pyarrow()
     texts = texts.append_column("text_redacted", redact_column(texts["text"], processes))
     distinct = con.create_table("beejan_texts", texts, temp=True, overwrite=True)
-    said = classify(distinct)
-    found = _temp(con, "categories", said if model is None else learned(said, model))
+    said = remembered(("classify", distinct.op()), lambda: classify(distinct))
+    if model is not None:
+        before = said
+        said = remembered(("learned", said.op(), model.version), lambda: learned(before, model))
+    found = _temp(con, "categories", said)
     t = contents.select("seq", "text")
     return t.left_join(found, t.text.identical_to(found.text)).drop("text", "text_right")
 
@@ -289,7 +294,9 @@ def build_marts(
     for name, rows in tables.items():
         overwrite(con, f"mart.{name}", rows)
     overwrite(con, "mart.books", lake_books(con))
-    found = marts.check_marts({name: table(con, f"mart.{name}") for name in tables}).to_pyarrow().to_pylist()
+    made = {name: table(con, f"mart.{name}") for name in tables}
+    key = ("check", *(t.op() for t in made.values()))
+    found = _temp(con, "checks", remembered(key, lambda: marts.check_marts(made))).to_pyarrow().to_pylist()
     broken = [f"{c['name']}: {c['words']}" for c in found if c["status"] == "broken"]
     if broken:
         raise LakeError(
@@ -350,12 +357,13 @@ def _publish(con: Backend, touched: ir.Table | None, settings: Settings, declare
 def transform(
     lake: Lake,  # the workspace's
     progress: Callable[[str], None] = lambda words: None,  # told at each step
+    con: Backend | None = None,  # a writer to be used again and again; default: one for this time
 ) -> dict[str, Any]:  # what was done, in counts
     "Transform what has landed since the last time; one transaction. Raises LakeError if a mart breaks an invariant."
     settings = lake.settings
     declared = load_sources(settings.folder("pipelines") / "sources")
+    own, con = con is None, con or writer(lake)
     with lake.lock("transform"):
-        con = writer(lake)
         refuse_erased(lake, con, declared)
         batches = _temp(con, "batches", pending(con, declared))
         n = int(batches.count().execute())
@@ -370,6 +378,7 @@ def transform(
         progress("write: vault, curated, mart")
         commit(lake, con, write, f"transform {n} batches")
         contacts = int(table(con, "curated.contact").count().execute())
+    if own:
         con.disconnect()
     return {"batches": n, "contacts": contacts, "new_contacts": contacts - int(before)}
 

@@ -32,23 +32,12 @@ def case_cards(
         return [card_facts(Card("Open cases", "–", "no case is known yet", ""), base.choice)]
     unclear = f"; {thousands(n['unclear'])} say nothing of their end" if n["unclear"] else ""
     share = f"{percent(n['late'] / n['open'])} of the open ones" if n["open"] else "nothing is open"
+    late = f"Late, open over {PATIENCE} days"
+    new = f"opened in these {base.period.days} days, {with_n(n['every'])}"
     cards = (
         (Card("Open cases", thousands(n["open"]), f"of {with_n(n['every'])} cases{unclear}", "open"), "open", ""),
-        (
-            Card(f"Late, open over {PATIENCE} days", thousands(n["late"]), f"{share}, {with_n(n['open'])}", "late"),
-            "late",
-            "late" * bool(n["late"]),
-        ),
-        (
-            Card(
-                "New cases",
-                thousands(n["fresh"]),
-                f"opened in these {base.period.days} days, {with_n(n['every'])}",
-                "fresh",
-            ),
-            "fresh",
-            "",
-        ),
+        (Card(late, thousands(n["late"]), f"{share}, {with_n(n['open'])}", "late"), "late", "late" * bool(n["late"])),
+        (Card("New cases", thousands(n["fresh"]), new, "fresh"), "fresh", ""),
     )
     return [card_facts(card, base.choice, why, tone=tone) for card, why, tone in cards]
 

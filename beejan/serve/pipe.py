@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['WATCHED_FOR', 'MARKS', 'RUN', 'CHECK', 'SHOWN', 'PIPE', 'listing', 'source_mark', 'watched', 'every_words',
            'source_ages', 'Feed', 'feeds', 'sources_part', 'silent_words', 'took', 'run_cells', 'runs_part',
-           'books_panel', 'quarantine_panel', 'checks_panel', 'alert_rows', 'alerts_panel', 'pipe_title', 'pipe_parts']
+           'books_panel', 'quarantine_panel', 'checks_panel', 'alert_rows', 'alerts_panel', 'failed_words',
+           'pipe_title', 'pipe_parts']
 
 # %% ../../nbs/87c_pipe.ipynb #c002
 from collections.abc import Mapping, Sequence
@@ -299,7 +300,17 @@ def alerts_panel(
     title = f"{n_open} alert{'s are' if n_open > 1 else ' is'} open" if n_open else "No alert is open"
     return listing("alerts", "Alerts", title, heads, cells[:8], folded=cells[8:], fold=f"{n - 8} earlier", full=True)
 
-# %% ../../nbs/87c_pipe.ipynb #c038
+# %% ../../nbs/87c_pipe.ipynb #n1e39998
+def failed_words(
+    view: View,  # whose sight
+) -> str:  # "" when every pipeline is well
+    "Which pipelines are alerted as failed or late."
+    rows = asked_of(view, "ops.alert")
+    bad = rows[(rows.status == "open") & rows.kind.str.startswith("pipeline_")].subject if len(rows) else rows
+    names = ", ".join(sorted(set(bad))) if len(bad) else ""
+    return f"{names} failed or late" if names else ""
+
+# %% ../../nbs/87c_pipe.ipynb #n30a767b
 def pipe_title(
     view: View,  # whose sight
     now: datetime,  # when
@@ -310,7 +321,8 @@ def pipe_title(
     bad = int((quality["status"] == "broken").sum()) if len(quality) else 0
     told = [f"the books of {', '.join(broken)} do not balance"] * bool(broken)
     told += [f"{bad} check{'s' * (bad != 1)} {'is' if bad == 1 else 'are'} broken"] * bool(bad)
-    text = ", ".join([*told, *filter(None, [silent_words(feeds(view, now))])]) or "The pipe is well"
+    told += [text for text in (silent_words(feeds(view, now)), failed_words(view)) if text]
+    text = ", ".join(told) or "The pipe is well"
     return text[0].upper() + text[1:]
 
 # %% ../../nbs/87c_pipe.ipynb #c040

@@ -22,9 +22,6 @@ import pyarrow as pa
 import scipy.sparse as sp
 from safetensors.numpy import load, save
 from scipy.special import expit, softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
-from sklearn.svm import LinearSVC
 
 from ..core.codes import UNCLASSIFIED
 from ..core.errors import InputError
@@ -132,7 +129,9 @@ FOLDS = 5
 _C = 0.2
 
 
-def _line() -> LinearSVC:
+def _line() -> Any:
+    from sklearn.svm import LinearSVC  # scikit-learn takes seconds to import, and only learning needs it
+
     return LinearSVC(C=_C, class_weight="balanced", random_state=0, max_iter=5_000, tol=1e-3)
 
 
@@ -140,6 +139,8 @@ def _distances(
     x: sp.csr_matrix, gold: np.ndarray, groups: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Lines, offsets, and the distances of texts that were left out."
+    from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
+
     apart = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     folds = apart if groups is None else GroupKFold(min(FOLDS, len(set(groups))))
     lines, offset, out = [], [], []
@@ -188,6 +189,8 @@ def learn(
     card: dict[str, Any] | None = None,  # data, date, figures
 ) -> Classifier:
     "Learn to give each text one category. Raises InputError when there is too little to learn from."
+    from sklearn.linear_model import LogisticRegression
+
     codes, counts = np.unique(np.array(labels, dtype=str), return_counts=True)
     _checked(texts, labels, codes.tolist(), counts)
     features, gold = learn_features(texts, encode), np.searchsorted(codes, labels)
@@ -206,7 +209,7 @@ def _built(features: Features, codes: list[str], arrays: Sequence[Any], card: di
     return Classifier(features, tuple(codes), lines, offset, turn, shift, threshold, card)
 
 
-def _two(odds: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:  # two categories: one line, told twice
+def _two(odds: Any) -> tuple[np.ndarray, np.ndarray]:  # two categories: one line, told twice
     side = np.array([-0.5, 0.5])
     return odds.coef_.T * side, odds.intercept_ * side
 
@@ -230,6 +233,8 @@ def learn_all(
     card: dict[str, Any] | None = None,  # data, date, figures
 ) -> Classifier:
     "Learn to say everything a text is about. Raises InputError when there is too little to learn from."
+    from sklearn.linear_model import LogisticRegression
+
     codes = sorted(set().union(*labels))
     gold = np.array([[c in held for c in codes] for held in labels], dtype=bool).reshape(len(labels), len(codes))
     _checked(texts, labels, codes, gold.sum(axis=0))

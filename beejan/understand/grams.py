@@ -14,7 +14,6 @@ from unicodedata import combining
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.preprocessing import normalize
 
 from ..core.errors import InputError
 
@@ -161,6 +160,8 @@ def weighed(
     columns: np.ndarray,  # weights.columns, kept by the caller
 ) -> sp.csr_matrix:  # float32, a row of length 1 per text
     "Count and weigh the pieces of texts."
+    from sklearn.preprocessing import normalize  # takes seconds to import
+
     m = _counted(found, columns, (texts, len(weights.pieces)))
     m.data = ((1 + np.log(m.data)) * weights.idf[m.indices]).astype(np.float32)
     return normalize(m, copy=False)
