@@ -23,7 +23,8 @@ from beejan.core.sources import load_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("land", "conform", "resolve", "understand", "model")
-FLOOR = {"core": 0, **dict.fromkeys(STAGES, 1), "operate": 2, "govern": 2, "serve": 3, "scale": 3, "commands": 4, "cli": 5}
+FLOOR = {"core": 0, **dict.fromkeys(STAGES, 1), "operate": 2, "govern": 2, "serve": 3, "scale": 3, "commands": 4}
+FLOOR["cli"] = 5
 
 
 def none(found: Iterable[str]) -> None:
