@@ -40,7 +40,7 @@ setup(
     packages=find_packages(include=["beejan", "beejan.*"]),
     package_data={"beejan": ["data/**/*", "py.typed"]},
     install_requires=shlex.split(cfg["requirements"]),
-    extras_require={"dev": shlex.split(cfg["dev_requirements"])},
+    extras_require={"dev": shlex.split(cfg["dev_requirements"]), "spark": shlex.split(cfg["spark_requirements"])},
     entry_points={"console_scripts": ["beejan=beejan.cli:main"], "nbdev": ["beejan=beejan._modidx:d"]},
     cmdclass={"build_py": WithPipelines},
     zip_safe=False,

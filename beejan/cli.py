@@ -378,7 +378,8 @@ def _way_in(settings: Settings, folder: Path) -> None:
     if password:
         add_person(settings, "demo", "manager", password)
     click.echo(f"\nSign in as `demo`{'; the password, shown once: ' + password if password else ''}")
-    click.echo(f"Start dashboards and clock: cd {folder} && {Path(sys.argv[0]).absolute()} up")
+    start = f"cd {folder} && {Path(sys.argv[0]).absolute()} up --play 50"
+    click.echo(f"Start dashboards, clock and live channels (50 invented messages a second): {start}")
 
 # %% ../nbs/95_cli.ipynb #n0ff7692
 DEMO = ("ingest", "transform", "discover", "quality", "report_daily")
@@ -419,9 +420,8 @@ def demo(folder: Path, contacts: int, days: int) -> None:
     "Make a workspace with synthetic complaints of four channels, run the main job, and render the report."
     if "beejan.toml" in make_workspace(folder):
         path = folder / "beejan.toml"
-        path.write_text(
-            path.read_text(encoding="utf-8").replace("Our operator", "Kòkò Mobile (synthetic)"), encoding="utf-8"
-        )
+        text = path.read_text(encoding="utf-8").replace("Our operator", "Kòkò Mobile (synthetic)")
+        path.write_text(text.replace('broker = "off"', 'broker = "nats"'), encoding="utf-8")
     data = folder / "data" / "synth"
     if not data.exists():
         click.echo(

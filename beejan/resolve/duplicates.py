@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MIN_SCORE', 'COMPARED', 'LINKED', 'likeliest_pairs', 'best_matches', 'link_duplicates', 'candidates',
-           'duplicate_links']
+           'duplicate_links', 'exact_links']
 
 # %% ../../nbs/31_duplicates.ipynb #c002
 from concurrent.futures import ThreadPoolExecutor
@@ -188,3 +188,13 @@ def duplicate_links(
     "Take the links out of the fingerprints."
     links = fingerprint.filter(fingerprint["kind"].notnull())
     return links.select("contact_id", "first_contact_id", "kind", "score")
+
+# %% ../../nbs/31_duplicates.ipynb #n91cee66
+def exact_links(
+    fingerprint: ir.Table,  # seq, contact_id, text_hash; one row a contact
+) -> ir.Table:  # one row an exact repetition: seq, contact_id, first_seq, first_contact_id
+    "Link each text to the first that has the same words."
+    t = fingerprint.select("seq", "contact_id", "text_hash")
+    firsts = t.group_by("text_hash").agg(first_seq=t.seq.min(), first_contact_id=t.contact_id.argmin(t.seq))
+    again = t.inner_join(firsts, "text_hash")
+    return again.filter(again.seq > again.first_seq).select("seq", "contact_id", "first_seq", "first_contact_id")
