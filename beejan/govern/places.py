@@ -42,6 +42,7 @@ TABLES_HOLD = MappingProxyType(
         "raw.record": "everything, as received: emptied, and marked as discarded so that the books still balance",
         "raw.fault": "everything, as received: emptied",
         "raw.case_decision": "contacts: rows deleted",
+        "raw.offset": "nothing of a person",
         "raw.fix": "values that an engineer typed: masked",
         "vault.content": "words and identifiers: rows deleted, mentions masked",
         "vault.fingerprint": "normalised words: rows deleted, mentions masked",
