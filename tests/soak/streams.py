@@ -2,7 +2,8 @@
 
 python tests/soak/streams.py [--messages 100000] [--kills 20] [--broker nats|kafka] [--seed 1]
 
-The Kafka-protocol broker (Tansu) keeps its messages in memory: there, only the consumer is killed.
+Messages go out between the kills, an equal share before each, and a part is killed only when something has landed since
+the last kill. The Kafka-protocol broker (Tansu) keeps its messages in memory: there, only the consumer is killed.
 """
 
 import argparse
@@ -38,10 +39,12 @@ def message(i: int) -> tuple[str, bytes]:
     return f"m{i}", json.dumps(record).encode()
 
 
-def publish(settings, n: int, done: list[int]) -> None:
-    """Publish all; where no answer came, the same messages again."""
+def publish(settings, n: int, kills: int, killed: dict[str, int], done: list[int]) -> None:
+    """Publish all, an equal share before each kill; where no answer came, the same messages again."""
     feed = None
     for i in range(0, n, 200):
+        while i * (kills + 1) > n * (sum(killed.values()) + 1):
+            time.sleep(0.02)
         some = [message(k) for k in range(i, min(i + 200, n))]
         while True:
             try:
@@ -64,20 +67,28 @@ def start_consumer(folder: str) -> subprocess.Popen:
     )
 
 
-def counts(lake: Lake) -> tuple[int, int, int]:
-    """Messages received, different ones, and contacts of them."""
+def counts(lake: Lake) -> tuple[int, int, int, int]:
+    """Messages received, different places among them, different ids, and contacts of them."""
     con = reader(lake)
-    sql = f"SELECT count(*), count(DISTINCT fields['id']) FROM lake.raw.record WHERE source = '{SOURCE}'"
-    received, different = con.raw_sql(sql).fetchone()
+    what = "count(*), count(DISTINCT (member, line)), count(DISTINCT fields['id'])"
+    found = con.raw_sql(f"SELECT {what} FROM lake.raw.record WHERE source = '{SOURCE}'").fetchone()
     contacts = con.raw_sql(f"SELECT count(*) FROM lake.curated.contact WHERE source = '{SOURCE}'").fetchone()[0]
     con.disconnect()
-    return received, different, contacts
+    return *found, contacts
+
+
+def progress(lake: Lake, before: int, patience: float = 60) -> int:
+    """Wait until more has landed than before; how much."""
+    until = time.monotonic() + patience
+    while (now := counts(lake)[0]) <= before and time.monotonic() < until:
+        time.sleep(0.2)
+    return now
 
 
 def settle(settings, n: int) -> None:
     """Wait until everything has landed, and transform what is left."""
     until = time.monotonic() + 600
-    while counts(Lake(settings))[1] < n and time.monotonic() < until:
+    while counts(Lake(settings))[2] < n and time.monotonic() < until:
         time.sleep(0.5)
 
 
@@ -101,10 +112,12 @@ def main() -> int:
         writer(Lake(settings)).disconnect()
         broker = start_nats(settings) if to.broker == "nats" else None
         consumer, sent = start_consumer(d), list[int]()
-        publishing = threading.Thread(target=publish, args=(settings, to.messages, sent))
+        publishing = threading.Thread(target=publish, args=(settings, to.messages, to.kills, killed, sent))
         publishing.start()
+        landed = 0
         for k in range(to.kills):
-            time.sleep(luck.uniform(1, 6))
+            landed = progress(Lake(settings), landed)
+            time.sleep(luck.uniform(0, 3))
             if broker is not None and k % 2:
                 broker.kill()
                 broker.wait()
@@ -114,23 +127,23 @@ def main() -> int:
                 consumer.wait()
                 consumer = start_consumer(d)
             killed["broker" if broker is not None and k % 2 else "consumer"] += 1
-            print(f"kill {k + 1}: {sum(sent):,} published", flush=True)
+            print(f"kill {k + 1}: {sum(sent):,} published, {landed:,} landed", flush=True)
         publishing.join()
         settle(settings, to.messages)
         consumer.terminate()
         consumer.wait()
         transform(Lake(settings))
-        received, different, contacts = counts(Lake(settings))
+        received, places, different, contacts = counts(Lake(settings))
         con = reader(Lake(settings))
         balanced = all(lake_books(con).to_pyarrow()["balanced"].to_pylist())
         con.disconnect()
         if broker is not None:
             broker.kill()
             broker.wait()
-    lost, twice = to.messages - different, contacts - different
+    lost, twice = to.messages - different, contacts - different + received - places
     print(
         f"{to.broker}: {to.messages:,} messages, killed {killed['consumer']} consumers and {killed['broker']} brokers: "
-        f"{lost} lost, {twice} twice ({received - different} sent again by the publisher and known as such), "
+        f"{lost} lost, {twice} twice ({places - different} sent again by the publisher and known as such), "
         f"books {'balance' if balanced else 'DO NOT BALANCE'}; {time.monotonic() - began:.0f} s"
     )
     return int(bool(lost or twice or not balanced))
