@@ -6,6 +6,7 @@
 __all__ = ['RUN', 'MOST', 'LOOK_S', 'WATCH', 'Started', 'start', 'taken', 'Clock', 'step', 'close', 'run_clock']
 
 # %% ../../nbs/66b_clock.ipynb #c002
+import os
 import subprocess
 import sys
 import threading
@@ -49,7 +50,10 @@ def start(
     now = datetime.now(UTC)
     command = child_command(RUN, due.pipeline)
     no = subprocess.DEVNULL
-    process = subprocess.Popen(command, cwd=settings.root, stdin=no, stdout=no, stderr=no, start_new_session=True)
+    env = os.environ | {"BEEJAN_HOME": str(settings.root)}  # this workspace, whatever the shell says
+    process = subprocess.Popen(
+        command, env=env, cwd=settings.root, stdin=no, stdout=no, stderr=no, start_new_session=True
+    )
     return Started(due, process, now, now + (duration(plan.takes_at_most) or timedelta(days=1)))
 
 # %% ../../nbs/66b_clock.ipynb #c006
