@@ -6,8 +6,6 @@
 __all__ = ['FLAGS', 'flag_list', 'join_flags']
 
 # %% ../../nbs/20a_flags.ipynb #c002
-from functools import reduce
-
 import ibis
 import ibis.expr.types as ir
 
@@ -49,8 +47,12 @@ def flag_list(
     )
 
 # %% ../../nbs/20a_flags.ipynb #c011
+@ibis.udf.scalar.builtin(name="list_distinct")
+def _distinct(flags: list[str]) -> list[str]: ...  # Ibis's own writes its argument three times
+
+
 def join_flags(
     *flags: ir.ArrayValue,  # array<string> columns, none null
 ) -> ir.ArrayValue:
     "All flags of a row, each once, in alphabetical order."
-    return reduce(lambda a, b: a.concat(b), flags).unique().sort()
+    return _distinct(ibis.array(list(flags)).flatten()).sort()

@@ -56,6 +56,9 @@ def linked_members(
     return materialise(con, "beejan_case_members", case_members(evidence, links))
 
 # %% ../../nbs/62a_cases.ipynb #nc2486b3
+_NOW = ibis.now().cast("timestamp('UTC')")
+
+
 def _events(con: Backend, before: ir.Table, after: ir.Table, by: str, reason: str, decision_no: int | None) -> ir.Table:
     told = table(con, "curated.case_event")
     changes = case_changes(before, after, told).mutate(
@@ -63,7 +66,7 @@ def _events(con: Backend, before: ir.Table, after: ir.Table, by: str, reason: st
         decided_by=ibis.literal(by),
         decision_no=ibis.literal(decision_no, "int64"),
         reason=ibis.literal(reason),
-        at=ibis.literal(datetime.now(UTC)),
+        at=_NOW,
     )
     return materialise(con, "beejan_case_events", changes)
 
@@ -72,9 +75,8 @@ def _write_members(con: Backend, before: ir.Table, after: ir.Table) -> int:
     was = before.select("contact_id", was="case_id", why="evidence", then="since")
     t = after.left_join(was, "contact_id").drop("contact_id_right")
     t = t.filter(_.was.isnull() | (_.was != _.case_id) | (_.why != _.evidence))
-    now = ibis.literal(datetime.now(UTC))
     new = materialise(
-        con, "beejan_case_new", t.mutate(since=ibis.ifelse(t.was == t.case_id, t.then, now).fill_null(now))
+        con, "beejan_case_new", t.mutate(since=ibis.ifelse(t.was == t.case_id, t.then, _NOW).fill_null(_NOW))
     )
     stale = ibis.union(new.select("contact_id"), before.anti_join(after, "contact_id").select("contact_id"))
     materialise(con, "beejan_case_stale", stale)

@@ -67,13 +67,12 @@ def _conform_pending(con: Backend, batches: ir.Table, declared: Mapping[str, Sou
     parts, compute = [], computing(settings)
     for name in sorted(names):
         records = table(con, "raw.record").filter(_.batch_id.isin(batches.batch_id), _.source == name)
-        facts = (declared[name], key, settings.operator.country)
-        known = ("conform", records.op(), facts[0].model_dump_json(), *facts[1:])
-        rows = remembered(known, lambda r=records, f=facts: conform(r, *f))  # type: ignore[misc]
+        rows = conform(records, declared[name], key, settings.operator.country)
         parts.append(compute(con, f"beejan_conformed_{name}", rows))
     return ibis.union(*parts)
 
 # %% ../../nbs/63_transform.ipynb #c009
+@remembered
 def in_quarantine(
     conformed: ir.Table,  # records, with problem
     faults: ir.Table,  # raw.fault of the new batches
@@ -97,6 +96,7 @@ def _with_originals(conformed: ir.Table, quarantined: ir.Table) -> ir.Table:
     )
 
 # %% ../../nbs/63_transform.ipynb #c011
+@remembered
 def judge(
     conformed: ir.Table,  # records, with problem and rejected
     quarantined: ir.Table,  # batch_id, record_no of the originals in quarantine
@@ -124,6 +124,7 @@ def judge(
     )
 
 # %% ../../nbs/63_transform.ipynb #c015
+@remembered
 def versions(
     judged: ir.Table,  # outcomes
 ) -> ir.Table:  # seq of the records that made or changed a contact; latest = the last of each contact
@@ -154,15 +155,13 @@ def categorised(
     texts = contents.select("text").distinct().to_pyarrow()
     texts = texts.append_column("text_redacted", redact_column(texts["text"], processes))
     distinct = con.create_table("beejan_texts", texts, temp=True, overwrite=True)
-    said = remembered(("classify", distinct.op()), lambda: classify(distinct))
-    if model is not None:
-        before = said
-        said = remembered(("learned", said.op(), model.version), lambda: learned(before, model))
-    found = _temp(con, "categories", said)
+    said = classify(distinct)
+    found = _temp(con, "categories", said if model is None else learned(said, model))
     t = contents.select("seq", "text")
     return t.left_join(found, t.text.identical_to(found.text)).drop("text", "text_right")
 
 # %% ../../nbs/63_transform.ipynb #c023
+@remembered
 def declared_categories(
     t: ir.Table,  # classified contacts, with source and label
     declared: Mapping[str, Source],  # by name
@@ -189,6 +188,7 @@ def _linked(con: Backend, contents: ir.Table) -> tuple[ir.Table, bool]:
     return con.create_table("beejan_linked", link_duplicates(new, earlier), temp=True, overwrite=True), late
 
 # %% ../../nbs/63_transform.ipynb #c029
+@remembered
 def quarantined(
     conformed: ir.Table,  # records
     faults: ir.Table,  # raw.fault rows of the new batches
@@ -210,6 +210,7 @@ def quarantined(
     )
 
 # %% ../../nbs/63_transform.ipynb #c030
+@remembered
 def settled(
     rows: ir.Table,  # curated.quarantine rows, old and new
     judged: ir.Table,  # outcomes; corrections carry their original's key
@@ -228,6 +229,7 @@ def _touched(con: Backend, latest: ir.Table) -> ir.Table:  # what `latest` repla
     return _temp(con, "touched", ibis.union(latest.select(*keys), before.select(*keys)))
 
 # %% ../../nbs/63_transform.ipynb #c034
+@remembered
 def customers(
     contact: ir.Table,  # curated.contact, with the case of each
 ) -> ir.Table:  # curated.customer rows
@@ -295,8 +297,7 @@ def build_marts(
         overwrite(con, f"mart.{name}", rows)
     overwrite(con, "mart.books", lake_books(con))
     made = {name: table(con, f"mart.{name}") for name in tables}
-    key = ("check", *(t.op() for t in made.values()))
-    found = _temp(con, "checks", remembered(key, lambda: marts.check_marts(made))).to_pyarrow().to_pylist()
+    found = _temp(con, "checks", marts.check_marts(made)).to_pyarrow().to_pylist()
     broken = [f"{c['name']}: {c['words']}" for c in found if c["status"] == "broken"]
     if broken:
         raise LakeError(
@@ -305,6 +306,7 @@ def build_marts(
         )
 
 # %% ../../nbs/63_transform.ipynb #c044
+@remembered
 def outcomes(
     judged: ir.Table,  # outcomes; corrections carry their original's key
     faults: ir.Table,  # raw.fault rows of the new batches
@@ -318,7 +320,17 @@ def outcomes(
         fit(last, "curated.outcome"), fit(unread.mutate(reason=unread.fault, **nobody), "curated.outcome")
     )
 
-# %% ../../nbs/63_transform.ipynb #c047
+# %% ../../nbs/63_transform.ipynb #n4784126
+@remembered
+def _contents(conformed: ir.Table, kept: ir.Table) -> ir.Table:  # each version of a contact
+    return conformed.inner_join(kept, "seq").select(*conformed.columns, "latest")
+
+
+@remembered
+def _current(contents: ir.Table, named: ir.Table) -> ir.Table:  # the last version of each contact, with its categories
+    return contents.filter(_.latest).drop("latest").inner_join(named, "seq")
+
+# %% ../../nbs/63_transform.ipynb #ncba6ba8
 def _worked(
     con: Backend, batches: ir.Table, declared: Mapping[str, Source], settings: Settings, say: Callable[[str], None]
 ) -> tuple[dict[str, ir.Table], bool]:
@@ -328,12 +340,12 @@ def _worked(
     waiting = in_quarantine(conformed, faults, table(con, "curated.quarantine"))
     judged = _temp(con, "judged", judge(conformed, waiting, _known(con, conformed)))
     kept = _temp(con, "versions", versions(judged))
-    content = conformed.inner_join(kept, "seq").select(*conformed.columns, "latest")
+    content = _contents(conformed, kept)
     say(f"redact and categorise: {int(content.count().execute())} texts")
     named = _temp(con, "named", categorised(con, content, promoted(settings), settings.lake.threads))
     say("link repetitions")
     linked, late = _linked(con, content)
-    latest = declared_categories(content.filter(_.latest).drop("latest").inner_join(named, "seq"), declared)
+    latest = declared_categories(_current(content, named), declared)
     outcome = _temp(con, "outcome", outcomes(judged, faults))
     return {
         "content": content,
