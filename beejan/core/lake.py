@@ -346,6 +346,13 @@ def replace_rows(
     con.raw_sql("DROP TABLE beejan_keys")
 
 # %% ../../nbs/04_lake.ipynb #c038
+def _alike(con: Backend, name: str, rows: ir.Table) -> bool:  # whether a table has these columns
+    try:
+        return table(con, name).schema() == rows.schema()
+    except NotFoundError:
+        return False
+
+
 def overwrite(
     con: Backend,  # a writer, inside `commit`
     name: str,  # schema.table; marts need not be in the schema
@@ -353,7 +360,7 @@ def overwrite(
 ) -> None:
     "Make a table anew from `rows`, as marts are. A table of the schema keeps its columns."
     schema, short = name.split(".")
-    if name in TABLES:
+    if name in TABLES or _alike(con, name, rows):  # a table that goes and comes again fills the catalog
         con.raw_sql(f'DELETE FROM lake."{schema}"."{short}"')
         return append(con, name, rows)
     con.raw_sql(f'DROP TABLE IF EXISTS lake."{schema}"."{short}"')
