@@ -7,6 +7,7 @@ import threading
 import pytest
 import schemathesis
 import uvicorn
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
@@ -15,9 +16,10 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.websockets import WebSocketDisconnect
 from test_report import ARGS
 
+from beejan.commands.users import user
 from beejan.core.lake import Lake, writer
 from beejan.core.settings import load_settings
-from beejan.govern.access import ROLES, add_key, add_person, lock_person, session_of, sign_in
+from beejan.govern.access import ROLES, TRIES, add_key, add_person, lock_person, session_of, sign_in
 from beejan.govern.audit import audit
 from beejan.operate.workspace import make_workspace
 from beejan.serve.app import create_app
@@ -117,6 +119,26 @@ def test_a_session_ends_with_signing_out_with_the_lock_and_with_a_new_password(a
     add_person(settings, "manager", "manager", "another long one")
     assert session_of(settings, token) is None
     add_person(settings, "manager", "manager", PASSWORD)
+
+
+def test_a_new_password_is_asked_twice_signs_out_and_lifts_the_pause(settings, monkeypatch):
+    monkeypatch.setenv("BEEJAN_HOME", str(settings.root))
+    add_person(settings, "lost", "manager", PASSWORD)
+    token = sign_in(settings, "lost", PASSWORD)
+    assert [sign_in(settings, "lost", "a wrong guess") for _ in range(TRIES)] == [None] * TRIES
+    assert sign_in(settings, "lost", PASSWORD) is None  # the pause holds for the right one too
+    new = "a new and long one"
+    for typed, valid in ((f"{new}\nanother\n{new}\n{new}\n", True), ("short\nshort\n", False)):
+        done = CliRunner().invoke(user, ["passwd", "lost"], input=typed)
+        assert (done.exit_code == 0) == valid and new not in done.output, done.output
+    assert session_of(settings, token) is None and sign_in(settings, "lost", PASSWORD) is None
+    token = sign_in(settings, "lost", new)
+    assert session_of(settings, token).role == "manager"
+    last = audit(settings, 1)[0]
+    assert (last["who"], last["act"], last["what"]) == ("command line", "password", "lost")
+    lock_person(settings, "lost")  # on purpose: a new password does not open it
+    done = CliRunner().invoke(user, ["passwd", "lost"], input=f"{new}\n{new}\n")
+    assert "still locked out" in done.output and sign_in(settings, "lost", new) is None
 
 
 def test_a_form_from_elsewhere_signs_nobody_in(app):

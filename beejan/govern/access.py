@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ROLES', 'LEAST', 'HASHER', 'TRIES', 'PAUSE', 'IDLE', 'LONGEST', 'GUARDED', 'Who', 'add_person', 'people',
-           'lock_person', 'sign_in', 'session_of', 'sign_out', 'add_key', 'key_of', 'revoke_key', 'visibility']
+           'lock_person', 'set_password', 'sign_in', 'session_of', 'sign_out', 'add_key', 'key_of', 'revoke_key',
+           'visibility']
 
 # %% ../../nbs/71_access.ipynb #c002
 import os
@@ -86,6 +87,12 @@ LEAST = 12  # characters of a password (NIST SP 800-63B asks for 8 at the least,
 HASHER = PasswordHasher()
 
 
+def _hashed(password: str) -> str:
+    if len(password) < LEAST:
+        raise InputError("The password is too short", valid=f"at least {LEAST} characters")
+    return HASHER.hash(password)
+
+
 def add_person(
     settings: Settings,  # of the workspace
     name: str,  # to sign in with
@@ -97,13 +104,12 @@ def add_person(
         raise InputError("A user's name", found=name, valid="letters, digits, . - and _, 64 at the most")
     if role not in ROLES:
         raise InputError("Role", found=role, valid=ROLES)
-    if len(password) < LEAST:
-        raise InputError("The password is too short", valid=f"at least {LEAST} characters")
+    hashed = _hashed(password)
     with _store(settings) as db:
         db.execute("DELETE FROM session WHERE name = ?", [name])
         db.execute(
             "INSERT OR REPLACE INTO person (name, role, hash, made_at) VALUES (?, ?, ?, ?)",
-            [name, role, HASHER.hash(password), time.time()],
+            [name, role, hashed, time.time()],
         )
 
 # %% ../../nbs/71_access.ipynb #c015
@@ -118,6 +124,12 @@ def people(
         return [{"name": r["name"], "role": r["role"], "locked": bool(r["locked"])} for r in rows]
 
 
+def _known(db: sqlite3.Connection, name: str) -> None:
+    known = [r["name"] for r in db.execute("SELECT name FROM person ORDER BY 1")]
+    if name not in known:
+        raise NotFoundError("User", found=name, valid=known)
+
+
 def lock_person(
     settings: Settings,  # of the workspace
     name: str,  # who
@@ -125,12 +137,23 @@ def lock_person(
 ) -> None:
     "Lock somebody out at once, or let him in again. Raises NotFoundError."
     with _store(settings) as db:
-        done = db.execute("UPDATE person SET locked = ?, failed = 0, locked_until = 0 WHERE name = ?", [locked, name])
-        if not done.rowcount:
-            known = [r["name"] for r in db.execute("SELECT name FROM person ORDER BY 1")]
-            raise NotFoundError("User", found=name, valid=known)
+        _known(db, name)
+        db.execute("UPDATE person SET locked = ?, failed = 0, locked_until = 0 WHERE name = ?", [locked, name])
         if locked:
             db.execute("DELETE FROM session WHERE name = ?", [name])
+
+# %% ../../nbs/71_access.ipynb #n4eaed2b
+def set_password(
+    settings: Settings,  # of the workspace
+    name: str,  # who
+    password: str,  # at least LEAST characters
+) -> None:
+    "Give somebody a new password. Raises InputError or NotFoundError."
+    hashed = _hashed(password)
+    with _store(settings) as db:
+        _known(db, name)
+        db.execute("UPDATE person SET hash = ?, failed = 0, locked_until = 0 WHERE name = ?", [hashed, name])
+        db.execute("DELETE FROM session WHERE name = ?", [name])
 
 # %% ../../nbs/71_access.ipynb #c018
 TRIES, PAUSE = 5, 15 * 60
