@@ -12,6 +12,7 @@ from beejan.core.errors import BrokerError, DeclarationError
 from beejan.core.lake import Lake, reader, table, writer
 from beejan.core.settings import Settings
 from beejan.core.sources import parse_source
+from beejan.govern.persons import Person, pattern
 from beejan.land.brokers import forget, open_feed, stream_sources
 from beejan.land.streams import Message, StaleConsumerError, consume, land_messages, positions
 from beejan.operate.books import lake_books
@@ -142,6 +143,29 @@ def test_the_broker_forgets_a_person_on_its_disk(settings):
         assert on_disk(settings)
         assert forget(settings, r"\+2348030000077") == 1
         assert not on_disk(settings) and len(feed.fetch({}, 500, 0)) == 199
+        feed.close()
+
+
+def test_the_broker_forgets_a_person_however_the_message_is_written(settings):
+    person = Person(("8030000077",), ("adé nwosu",))
+    said = {
+        "escaped digits": r'{"from": "+\u0032\u0033\u00348030000\u003077", "text": "no network"}',
+        "an escaped name": r'{"from": "1", "text": "this is Ad\u00e9 Nwosu"}',
+        "an escaped name in capitals": r'{"from": "1", "text": "AD\u00c9 \u004eWOSU complains"}',
+        "other notation": '{"from": "0803 / 000 / 0077", "text": "no network"}',
+        "a number": '{"from": 2348030000077, "text": "no network"}',
+        "deep, said twice": r'{"user": [{"tel": "0803000\u0030077", "tel": "2"}], "text": "x"}',
+        "a name of a field": r'{"text": "x", "080300\u00300077": 1}',
+        "in a text": '{"text": "call me on 0803 000 0077, please"}',
+        "poison": '{"text": 0803 000 0077',
+        "another in UTF-16": '{"from": "08030000077"}',
+    }
+    with nats(settings):
+        feed = open_feed(settings, stream_sources(settings)["synth_sms_live"])
+        messages = [(k, v.encode("utf-16" if "UTF-16" in k else "utf-8")) for k, v in said.items()]
+        feed.publish([*map(sms, range(20)), *messages, *map(sms, range(20, 40))])
+        assert forget(settings, pattern(person)) == len(said)
+        assert {m.payload for m in feed.fetch({}, 500, 0)} == {sms(i)[1] for i in range(40)}
         feed.close()
 
 
