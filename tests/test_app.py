@@ -1,12 +1,15 @@
 """Nobody gets in who may not: every route and every role, from the application's own routing table."""
 
 import json
+import re
 import socket
 import threading
+from html import unescape
 
 import pytest
 import schemathesis
 import uvicorn
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
@@ -15,14 +18,20 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.websockets import WebSocketDisconnect
 from test_report import ARGS
 
-from beejan.core.lake import Lake, writer
+from beejan.commands.users import user
+from beejan.core.lake import Lake, reader, table, writer
 from beejan.core.settings import load_settings
-from beejan.govern.access import ROLES, add_key, add_person, lock_person, session_of, sign_in
+from beejan.core.sources import load_sources
+from beejan.govern.access import ROLES, TRIES, Who, add_key, add_person, lock_person, session_of, sign_in
 from beejan.govern.audit import audit
+from beejan.land.landing import land_source
+from beejan.land.synth import synthesise
+from beejan.operate.transform import transform
 from beejan.operate.workspace import make_workspace
 from beejan.serve.app import create_app
 from beejan.serve.guard import COOKIE, RULES, rule_of
 from beejan.serve.pages import PAGES
+from beejan.serve.sqlroom import ask_sql
 
 PASSWORD = "a long enough one"
 
@@ -119,6 +128,26 @@ def test_a_session_ends_with_signing_out_with_the_lock_and_with_a_new_password(a
     add_person(settings, "manager", "manager", PASSWORD)
 
 
+def test_a_new_password_is_asked_twice_signs_out_and_lifts_the_pause(settings, monkeypatch):
+    monkeypatch.setenv("BEEJAN_HOME", str(settings.root))
+    add_person(settings, "lost", "manager", PASSWORD)
+    token = sign_in(settings, "lost", PASSWORD)
+    assert [sign_in(settings, "lost", "a wrong guess") for _ in range(TRIES)] == [None] * TRIES
+    assert sign_in(settings, "lost", PASSWORD) is None  # the pause holds for the right one too
+    new = "a new and long one"
+    for typed, valid in ((f"{new}\nanother\n{new}\n{new}\n", True), ("short\nshort\n", False)):
+        done = CliRunner().invoke(user, ["passwd", "lost"], input=typed)
+        assert (done.exit_code == 0) == valid and new not in done.output, done.output
+    assert session_of(settings, token) is None and sign_in(settings, "lost", PASSWORD) is None
+    token = sign_in(settings, "lost", new)
+    assert session_of(settings, token).role == "manager"
+    last = audit(settings, 1)[0]
+    assert (last["who"], last["act"], last["what"]) == ("command line", "password", "lost")
+    lock_person(settings, "lost")  # on purpose: a new password does not open it
+    done = CliRunner().invoke(user, ["passwd", "lost"], input=f"{new}\n{new}\n")
+    assert "still locked out" in done.output and sign_in(settings, "lost", new) is None
+
+
 def test_a_form_from_elsewhere_signs_nobody_in(app):
     with TestClient(app, base_url="http://desk", headers={"origin": "http://evil.example"}) as client:
         assert client.post("/sign-in", data={"name": "viewer", "password": PASSWORD}).status_code == 403
@@ -182,6 +211,69 @@ def test_refusals_are_in_the_audit_without_secrets(app, settings):
     lines = audit(settings)
     assert ("probe", "refused", "/v1/contacts") in [(a["who"], a["act"], a["what"]) for a in lines]
     assert key not in json.dumps(lines) and PASSWORD not in json.dumps(lines)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """A workspace with contacts, in which some roles are limited."""
+    space = tmp_path_factory.mktemp("busy") / "team"
+    make_workspace(space)
+    with (space / "beejan.toml").open("a") as f:
+        f.write('[roles.manager]\nchannels = ["sms"]\n[roles.analyst]\nstates = ["unknown", "NG-LA"]\n')
+    synthesise(space / "data/synth", contacts=150, days=5)
+    lake = Lake(load_settings(space))
+    con = writer(lake)
+    for source in load_sources(lake.settings.folder("pipelines") / "sources").values():
+        land_source(lake, con, source, lake.settings.folder("data"))
+    con.disconnect()
+    transform(lake)
+    for role in ROLES:
+        add_person(lake.settings, role, role, PASSWORD)
+    return lake.settings
+
+
+def page_rows(client: TestClient) -> set[str]:
+    """The contacts that Explore shows, page after page."""
+    found, following = set(), "/explore?days=90"
+    while following:
+        text = unescape(client.get(following).text)
+        found |= {*re.findall(r"[?&]see=([0-9a-f]{16,})", text)}
+        key = re.search(r'href="(\?[^"]*)" data-go data-key="next"', text)
+        following = "/explore" + key[1] if key else ""
+    return found
+
+
+def test_page_api_export_and_sql_give_a_role_the_same_rows(busy):
+    con = reader(Lake(busy))
+    fact = table(con, "mart.fact_contact").select("contact_id", "channel", "state", "dated").execute()
+    con.disconnect()
+    limits = {"manager": fact.channel == "sms", "analyst": fact.state.isin(["unknown", "NG-LA"])}
+    app, told = create_app(busy), {}
+    for role, acts in ROLES.items():
+        meant = {*fact.contact_id[limits.get(role, fact.state.notna())]} if "rows" in acts else set()
+        with TestClient(app, base_url="http://desk", cookies={COOKIE: sign_in(busy, role, PASSWORD)}) as client:
+            answers = {"page": page_rows(client) if "look" in acts else set()}
+            got = client.get("/v1/contacts", params={"limit": 1000})
+            answers["api"] = {r["contact_id"] for r in got.json()["items"]} if got.status_code == 200 else set()
+            if "look" in acts:
+                unseen = next(iter({*fact.contact_id} - meant), None)
+                assert unseen is None or "not yours to see" in client.get("/explore", params={"see": unseen}).text
+                by_id = client.get("/v1/metrics/first_contact_resolution", params={"by": "case_id"})
+                assert ("by fewer columns" in by_id.text) == ("rows" not in acts), by_id.text
+            if "export" in acts:
+                for path in ("/explore/contacts.csv?days=90", "/v1/exports?table=mart.fact_contact"):
+                    lines = client.get(path).text.splitlines()
+                    answers[path] = {line.split(",")[0].strip('"') for line in lines[1:]}
+            links = client.get("/explore").text.count("Export as CSV")
+            assert links == ("export" in acts)
+        for name in ("mart.fact_contact", "curated.contact") if "sql" in acts else ():
+            answers[name] = {*ask_sql(busy, f"FROM {name}", Who(role, role))["contact_id"].to_pylist()}
+            links = ask_sql(busy, "FROM curated.duplicate_link", Who(role, role))
+            assert role not in limits or links.num_rows == 0  # it does not say of which channel or state they are
+        dated = meant & {*fact.contact_id[fact.dated]}  # a page shows days; what has none is on none
+        told[role] = {n: len(rows ^ (dated if n == "page" or "csv" in n else meant)) for n, rows in answers.items()}
+        assert bool(meant) == ("rows" in acts)
+    assert {role: {how: n for how, n in of.items() if n} for role, of in told.items() if any(of.values())} == {}
 
 
 def test_the_openapi_lists_every_rest_route(app, settings):

@@ -74,7 +74,7 @@ def workspace_with(folder: Path, many: int) -> Settings:
     return settings
 
 
-def visible(t: Any, who: Any) -> Any:
+def visible(t: Any, who: Any, counted: bool = False) -> Any:
     """Rules for the tests: a reader with `channels` sees those alone."""
     return t.filter(t.channel.isin(who.channels)) if who is not None and "channel" in t.columns else t
 

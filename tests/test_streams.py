@@ -12,10 +12,11 @@ from beejan.core.errors import BrokerError, DeclarationError
 from beejan.core.lake import Lake, reader, table, writer
 from beejan.core.settings import Settings
 from beejan.core.sources import parse_source
+from beejan.govern.persons import Person, pattern
 from beejan.land.brokers import forget, open_feed, stream_sources
 from beejan.land.streams import Message, StaleConsumerError, consume, land_messages, positions
 from beejan.operate.books import lake_books
-from beejan.operate.follow import follow, stream_lags
+from beejan.operate.follow import Line, follow, let_go, stream_lags, take
 from beejan.operate.transform import transform
 from beejan.operate.workspace import make_workspace
 
@@ -145,6 +146,29 @@ def test_the_broker_forgets_a_person_on_its_disk(settings):
         feed.close()
 
 
+def test_the_broker_forgets_a_person_however_the_message_is_written(settings):
+    person = Person(("8030000077",), ("adé nwosu",))
+    said = {
+        "escaped digits": r'{"from": "+\u0032\u0033\u00348030000\u003077", "text": "no network"}',
+        "an escaped name": r'{"from": "1", "text": "this is Ad\u00e9 Nwosu"}',
+        "an escaped name in capitals": r'{"from": "1", "text": "AD\u00c9 \u004eWOSU complains"}',
+        "other notation": '{"from": "0803 / 000 / 0077", "text": "no network"}',
+        "a number": '{"from": 2348030000077, "text": "no network"}',
+        "deep, said twice": r'{"user": [{"tel": "0803000\u0030077", "tel": "2"}], "text": "x"}',
+        "a name of a field": r'{"text": "x", "080300\u00300077": 1}',
+        "in a text": '{"text": "call me on 0803 000 0077, please"}',
+        "poison": '{"text": 0803 000 0077',
+        "another in UTF-16": '{"from": "08030000077"}',
+    }
+    with nats(settings):
+        feed = open_feed(settings, stream_sources(settings)["synth_sms_live"])
+        messages = [(k, v.encode("utf-16" if "UTF-16" in k else "utf-8")) for k, v in said.items()]
+        feed.publish([*map(sms, range(20)), *messages, *map(sms, range(20, 40))])
+        assert forget(settings, pattern(person)) == len(said)
+        assert {m.payload for m in feed.fetch({}, 500, 0)} == {sms(i)[1] for i in range(40)}
+        feed.close()
+
+
 def test_what_is_wrong_is_said_in_one_sentence(settings, tmp_path):
     source = stream_sources(settings)["synth_sms_live"]
     with pytest.raises(BrokerError, match="has not been started"):
@@ -166,18 +190,60 @@ def test_what_is_wrong_is_said_in_one_sentence(settings, tmp_path):
     assert Message(0, 1, b"").published_at is None
 
 
+def moved(settings, con, lake, first, n) -> list[str]:
+    """Publish n messages to the broker that is there and follow until all have landed; what was said."""
+    source, said = stream_sources(settings)["synth_sms_live"], list[str]()
+    feed = open_feed(settings, source)
+    feed.publish([*map(sms, range(first, first + n))])
+    feed.close()
+    line, before = Line(source), landed(con, source)
+    wait_for(lambda: take(settings, lake, con, line, said.append) == 0 and landed(con, source) >= before + n)
+    let_go(line)
+    return said
+
+
 def test_a_stream_that_was_made_anew_is_landed_from_its_beginning(settings):
     source, lake = stream_sources(settings)["synth_sms_live"], Lake(settings)
-    con = writer(lake)
-    for first in (0, 100):  # the second time, fewer than have landed
+    con, told = writer(lake), []
+    for first, n in ((0, 50), (100, 25), (200, 50)):  # fewer than have landed, and as many
         with nats(settings):
-            feed = open_feed(settings, source)
-            feed.publish([*map(sms, range(first, first + 50 - first // 4))])
-            while consume(lake, con, source, feed):
-                pass
-            feed.close()
+            told.append(moved(settings, con, lake, first, n))
+        with nats(settings):  # the same store again: nothing lands twice
+            assert moved(settings, con, lake, 0, 0) == []
         shutil.rmtree(settings.root / "streams")
-        made = int(max(positions(con, source.name)))
-        wait_for(lambda made=made: time.time() > made + 1)  # a partition is the second in which the stream was made
-    assert landed(con, source) == 75 and sorted(positions(con, source.name).values()) == [25, 50]
+    assert landed(con, source) == 125 == con.raw_sql("SELECT count(*) FROM lake.raw.record").fetchone()[0]
+    another = "synth_sms_live: this is another broker than before; it is landed from its first message"
+    assert told == [[], [another], [another]]
+    con.disconnect()
+
+
+def test_another_kafka_cluster_is_landed_from_its_first_message(tmp_path):
+    make_workspace(tmp_path)
+    lake = Lake(Settings(root=tmp_path))
+    con, told = writer(lake), []
+    for first, cluster in ((0, "one"), (100, "two")):
+        with tansu(tmp_path, cluster) as address:
+            here = Settings(root=tmp_path, streams={"broker": "kafka", "url": address})
+            told.append(moved(here, con, lake, first, 50))
+            feed = open_feed(here, source := stream_sources(here)["synth_sms_live"])
+            believed = positions(con, source.name, feed.broker)
+            feed.publish([*map(sms, range(first + 50, first + 60))])
+            late = wait_for(lambda feed=feed, believed=believed: feed.fetch(believed, 500, 0.5))
+            land_messages(lake, con, source, late, believed, feed.broker)
+            with pytest.raises(StaleConsumerError):  # the compare-and-set holds on each of them
+                land_messages(lake, con, source, late[:1], believed, feed.broker)
+            feed.close()
+    another = "synth_sms_live: this is another broker than before; it is landed from its first message"
+    assert told == [[], [another]]
+    brokers = con.raw_sql("SELECT DISTINCT broker FROM lake.raw.offset ORDER BY 1").fetchall()
+    assert brokers == [("one",), ("two",)]
+    con.disconnect()
+
+
+def test_places_from_before_brokers_were_told_apart_belong_to_the_one_that_is_there(live):
+    source, lake = stream_sources(live)["synth_sms_live"], Lake(live)
+    con = writer(lake)
+    moved(live, con, lake, 0, 40)
+    con.raw_sql("UPDATE lake.raw.offset SET broker = NULL")
+    assert moved(live, con, lake, 40, 40) == [] and landed(con, source) == 80
     con.disconnect()

@@ -17,7 +17,7 @@ from ..core.settings import Settings
 def note(
     settings: Settings,  # of the workspace
     who: str,  # user or program; empty if nobody is signed in
-    act: str,  # sign_in, sign_out, refused, export, sql
+    act: str,  # sign_in, sign_out, refused, export, sql, password
     what: str = "",  # path, query or table
     ok: bool = True,  # whether it was allowed
 ) -> None:

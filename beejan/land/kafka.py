@@ -56,7 +56,8 @@ class _Connection:
             raise _gone(e.args[0]) from None
 
     def _known(self) -> list[int]:
-        topic = self._consumer.list_topics(self.subject, self.patience).topics[self.subject]
+        told = self._consumer.list_topics(self.subject, self.patience)
+        self.broker, topic = told.cluster_id or "", told.topics[self.subject]
         return sorted(topic.partitions) if topic.error is None else []
 
     def _made(self) -> list[int]:

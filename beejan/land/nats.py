@@ -174,9 +174,16 @@ async def _after(client: Client, name: str, partition: int, position: int, most:
     return found
 
 # %% ../../nbs/19a_nats.ipynb #n328476d
-async def _place(client: Client, name: str, after: Mapping[int, int]) -> tuple[int, int, int, int]:
+async def _made_at(client: Client, name: str) -> str:
+    info = await client.jetstream().stream_info(name)
+    return info.created.isoformat() if info.created else ""
+
+
+async def _place(client: Client, name: str, after: Mapping[int, int], made: str) -> tuple[int, int, int, int]:
     "A stream's partition, the place that was reached in it, its first and its last message."
     info = await client.jetstream().stream_info(name)
+    if made != (info.created.isoformat() if info.created else ""):
+        raise RuntimeError("the stream was made anew while it was read")
     partition = int(info.created.timestamp()) if info.created else 0
     reached, state = after.get(partition, 0), info.state
     return partition, reached if reached <= state.last_seq else 0, state.first_seq, state.last_seq
@@ -195,6 +202,7 @@ class _Connection:
         try:
             self._client = self._loop.run(_connected(url, password), patience)
             self._loop.run(_stream(self._client, self.name, self.subject), patience)
+            self.broker = self._loop.run(_made_at(self._client, self.name), patience)
         except BrokerError:
             self.close()
             raise
@@ -219,7 +227,7 @@ class _Readable(_Connection):
         "The messages after a place."
 
         async def found() -> list[Message]:
-            partition, reached, _first, _last = await _place(self._client, self.name, after)
+            partition, reached, _first, _last = await _place(self._client, self.name, after, self.broker)
             until = asyncio.get_running_loop().time() + wait
             while not (some := await _after(self._client, self.name, partition, reached, most)):
                 left = until - asyncio.get_running_loop().time()
@@ -235,7 +243,7 @@ class _Readable(_Connection):
         after: Mapping[int, int],  # place of the last message that landed
     ) -> int:
         "How many messages have come after a place."
-        _, reached, first, last = self._loop.run(_place(self._client, self.name, after), self.patience)
+        _, reached, first, last = self._loop.run(_place(self._client, self.name, after, self.broker), self.patience)
         return max(0, last - max(reached, first - 1))
 
 # %% ../../nbs/19a_nats.ipynb #n3d0141a
@@ -247,7 +255,7 @@ class _Bounded(_Readable):
         "Let go of what has landed, when the stream has grown beyond its share of the disk."
         js = self._client.jetstream()
         if self._loop.run(js.stream_info(self.name), self.patience).state.bytes > KEPT:
-            reached = self._loop.run(_place(self._client, self.name, after), self.patience)[1]
+            reached = self._loop.run(_place(self._client, self.name, after, self.broker), self.patience)[1]
             self._loop.run(js.purge_stream(self.name, seq=reached + 1), self.patience)
 
 # %% ../../nbs/19a_nats.ipynb #c015

@@ -80,11 +80,15 @@ class Desk:
     def __init__(
         self,
         settings: Settings,  # of the workspace
-        visible: Callable[[ir.Table, Any], ir.Table] | None = None,  # the access rules; None = everybody sees all
+        visible: Callable[..., ir.Table] | None = None,  # the access rules; None = everybody sees all
         patience: float = 2.0,  # how long a version is taken to be the newest, s
     ) -> None:
         self.settings, self.lake, self.patience = settings, Lake(settings), patience
-        self.visible, self.answers, self.lock = visible or (lambda t, who: t), Answers(), threading.RLock()
+        self.visible, self.answers, self.lock = (
+            visible or (lambda t, who, counted=False: t),
+            Answers(),
+            threading.RLock(),
+        )
         self.newest: tuple[float, int | None, datetime | None] = (float("-inf"), None, None)
         self.copies: dict[str, int] = {}  # table in memory -> version
         self._con: Backend | None = None
@@ -228,18 +232,19 @@ def in_memory(
 def sight(
     view: View,  # whose eyes
     name: str,  # e.g. mart.rollup_daily
+    counted: bool = False,  # only numbers are made of it, no row is shown
 ) -> ir.Table | None:  # None: not there yet
     "A table as the access rules show it, from memory where it is a rollup."
 
     def look() -> ir.Table | None:
         try:
             with view.desk.lock:
-                rows = view.desk.visible(table(view.desk.con(), name), view.who)
+                rows = view.desk.visible(table(view.desk.con(), name), view.who, counted)
         except NotFoundError:
             return None
         return in_memory(view.desk, rows, view.version or 0) if name in HOT else rows
 
-    return None if view.version is None else view.kept(("table", name), look)
+    return None if view.version is None else view.kept(("table", name, counted), look)
 
 # %% ../../nbs/86_desk.ipynb #c029
 SCOPED = (

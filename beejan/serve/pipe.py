@@ -109,7 +109,7 @@ def feeds(
     now: datetime,  # when
 ) -> list[Feed]:  # the silent ones first, then by size
     "Each source, how old its latest contact is, and whether it is silent."
-    fact, every = sight(view, "mart.fact_contact"), asked_of(view, "mart.dim_source")
+    fact, every = sight(view, "mart.fact_contact", counted=True), asked_of(view, "mart.dim_source")
     rhythm = dict(zip(every["source"], every["every"], strict=True)) if len(every) else {}
     names, seen, out = labels(view)["source"], watched(view, now), []
     for r in view.ask(source_ages(fact)).to_dict("records") if fact is not None else []:

@@ -122,7 +122,7 @@ def case_counts(
     base: Basis,  # what the page starts from
 ) -> dict[str, int] | None:  # open, late, fresh, unclear, every; None: no case is known
     "The cases that are meant, by state."
-    case = sight(base.view, "mart.fact_case")
+    case = sight(base.view, "mart.fact_case", counted=True)
     if case is None:
         return None
     minute = base.now.replace(second=0, microsecond=0)  # the answer is kept for a minute
@@ -134,7 +134,7 @@ def first_contact(
     base: Basis,  # what the page starts from
 ) -> dict[str, Any] | None:  # value, low, high, n, left_out; None: nobody can tell
     "Of the cases that are meant, the share settled at the first contact."
-    case = sight(base.view, "mart.fact_case")
+    case = sight(base.view, "mart.fact_case", counted=True)
     if case is None or "second_contact_at" not in case.columns:
         return None
     minute = base.now.replace(second=0, microsecond=0)
