@@ -93,7 +93,7 @@ def main() -> int:
         follows = subprocess.Popen([*BEEJAN, "stream", "run"], cwd=d, stdout=subprocess.PIPE, text=True)
         follows.stdout.readline()
         publish(settings, texts, 100, 1, [], "warm")
-        watch(settings, 100, [], 60)  # what is said for the first time has to be worked out: that is not what is measured
+        watch(settings, 100, [], 60)  # what is asked for the first time has to be written first
         sent, seen = list[float](), list[tuple[float, int]]()
         publishing = threading.Thread(target=publish, args=(settings, texts, rate, seconds, sent))
         publishing.start()
