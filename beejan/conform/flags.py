@@ -6,7 +6,10 @@
 __all__ = ['FLAGS', 'flag_list', 'join_flags']
 
 # %% ../../nbs/20a_flags.ipynb #c002
+from typing import Any
+
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from ..core.errors import InputError
@@ -47,8 +50,11 @@ def flag_list(
     )
 
 # %% ../../nbs/20a_flags.ipynb #c011
+_Flags: Any = dt.Array(dt.string)
+
+
 @ibis.udf.scalar.builtin(name="list_distinct")
-def _distinct(flags: list[str]) -> list[str]: ...  # Ibis's own writes its argument three times
+def _distinct(flags: _Flags) -> _Flags: ...  # Ibis's own writes its argument three times
 
 
 def join_flags(

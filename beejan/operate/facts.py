@@ -105,7 +105,7 @@ def _stand(con: Backend, settings: Settings, declared: Mapping[str, Source], day
     return tuple(calendar.values()) == days and known == wanted
 
 # %% ../../nbs/62b_facts.ipynb #c020
-def _checked(con: Backend, rollups: Mapping[str, ir.Table]) -> None:  # as they have been written
+def _checked(con: Backend, rollups: dict[str, ir.Table]) -> None:  # as they have been written
     made = {name: table(con, f"mart.{name}") for name in marts.MARTS if name != "books"} | rollups
     found = collect(con, marts.check_marts(made)).to_pylist()
     broken = [f"{c['name']}: {c['words']}" for c in found if c["status"] == "broken"]
