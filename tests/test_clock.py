@@ -32,7 +32,7 @@ from beejan.operate.alerts import alerts
 from beejan.operate.clock import run_clock
 from beejan.operate.freshness import expected, habit, judge_silence
 from beejan.operate.runs import begin, record, run_pipeline
-from beejan.operate.schedule import Plan, last_due, past_runs, run_due, trigger, whats_due
+from beejan.operate.schedule import Plan, last_due, load_schedule, past_runs, run_due, standing, trigger, whats_due
 from beejan.operate.workspace import make_workspace
 
 BEEJAN = [sys.executable, "-W", "ignore", "-c", "from beejan.cli import main; main()"]
@@ -228,6 +228,45 @@ def test_a_dead_gateway_is_silent_within_the_hour_and_a_quiet_night_is_no_alarm(
           f"at 23:00: after {max(dead.values())} min")  # fmt: skip
     assert seen["silent"] <= 1 and seen["late"] <= 8 and by_hand["silent"] > 100
     assert min(dead.values()) <= 30 and max(dead.values()) <= 600
+
+
+# ---- a schedule that changes --------------------
+
+
+def test_a_changed_schedule_is_read_anew_and_a_broken_one_leaves_the_old_one(space, monkeypatch):
+    monkeypatch.setattr(clock_module, "LOOK_S", 0.5)
+    for name, seconds in (("a", 3), ("b", 0), ("c", 0)):
+        pipeline(space, name, LONE.format(name=name, seconds=seconds))
+    settings = schedule(space, f"[a]\n{YEARLY}")
+    stop, said = threading.Event(), list[str]()
+    clock = threading.Thread(target=run_clock, args=(settings, stop, said.append))
+    clock.start()
+    try:
+        until(lambda: "a" in ran(space))
+        file = space / "pipelines/schedule.toml"
+        file.write_text(f"[b]\n{YEARLY}")  # a is gone from it while it runs
+        until(lambda: "b" in ran(space))
+        for broken in ("[b", f"[b]\n{YEARLY}[nowhere]\n{YEARLY}"):
+            file.write_text(broken)
+            until(lambda: said and "goes on as it was" in said[-1])
+        said.clear()
+        file.write_text(f'[b]\n{YEARLY}[c]\n{YEARLY}needs = ["b"]')
+        until(lambda: "c" in ran(space))
+        until(lambda: {r["pipeline"] for r in past_runs(settings)} == {"a", "b", "c"})
+    finally:
+        stop.set()
+        clock.join()
+    assert sorted(ran(space)) == ["a", "b", "c"] and said[0] == "schedule.toml was changed, and is read anew"
+    assert {r["status"] for r in past_runs(settings)} == {"ok"}
+
+
+def test_what_the_old_schedule_starts_runs_beside_a_broken_file(space):
+    pipeline(space, "a", LONE.format(name="a", seconds=0))
+    settings = schedule(space, f"[a]\n{YEARLY}")
+    plans = load_schedule(settings)
+    (space / "pipelines/schedule.toml").write_text("[a")
+    run = clock_module.start(settings, standing(settings, plans=plans)[0], plans)
+    assert run.process.wait(180) == 0 and ran(space) == ["a"]
 
 
 # ---- two at once --------------------
