@@ -33,10 +33,9 @@ FORMATS = ["iso", "%d/%m/%Y", "%d %b %Y %I:%M %p", "epoch_s", "excel_serial"]
 def expressions(t: ibis.Table) -> ibis.Table:
     """Every rewritten function, over one column of words."""
     w = t.word
-    real = ibis.ifelse(w.lower() == "nan", ibis.null("float64"), w.try_cast("float64"))  # NaN is null on Spark
     found = {
         "lower": w.lower(), "upper": w.upper(), "strip": w.strip(), "whole": w.try_cast("int64"), "n": w.length(),
-        "real": real > 12, "end": w.re_search(r"[b-y]$"), "dot": w.re_search(r"^.+$"),
+        "real": w.try_cast("float64"), "end": w.re_search(r"[b-y]$"), "dot": w.re_search(r"^.+$"),
         "blank": w.re_replace(r"[\s\p{Z}]+", "_"), "back": w.re_replace(r"(\w)(\W)", r"\2$\1"),
         "group": w.re_extract(r"(\d+)\D*$", 1), "md5": w.hexdigest("md5"),
     }  # fmt: skip

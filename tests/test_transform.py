@@ -9,6 +9,8 @@ from beejan.core.lake import Lake, reader, table, table_hash, writer
 from beejan.core.settings import load_settings
 from beejan.core.sources import load_sources
 from beejan.land.landing import land_source
+from beejan.model.marts import MARTS
+from beejan.operate import facts
 from beejan.operate.books import lake_books
 from beejan.operate.quarantine import add_fix, checked_fix, quarantine_table, replay
 from beejan.operate.transform import DERIVED, rebuild_lake, transform
@@ -118,6 +120,27 @@ def test_how_arrival_was_split_into_runs_does_not_matter(space, tmp_path_factory
     transform(lake)
     assert hashes(lake) == by_steps
     assert by_steps["curated.duplicate_link"][0] > 0
+
+
+def test_row_by_row_is_what_the_whole_would_be(space, monkeypatch):
+    rng, con, marts = random.Random(5), None, ("curated.case", "curated.case_member", *(f"mart.{m}" for m in MARTS))
+    monkeypatch.setattr(facts, "PIECES", 5)  # now and then they are made whole
+    for day in range(9):
+        new = rows(40, seed=day)[10:] if day else rows(40)
+        moved = [line.replace("0803123450", "0803123451") for line in rows(40, seed=day)[: rng.randrange(10)]]
+        write(space, f"calls{day:02d}.csv", [line.replace(",", f"-{day // 3},", 1) for line in new] + moved)
+        lake = ingest(space)
+        con = con or writer(lake)
+        transform(lake, con=con, whole=not day)
+        before = hashes(lake, marts)
+        if day % 3 == 2:
+            transform(lake)
+            assert hashes(lake, marts) == before, f"day {day}"
+    con.disconnect()
+    rebuild_lake(lake)
+    transform(lake)
+    assert hashes(lake, marts) == before
+    balanced(lake)
 
 
 def test_a_revision_updates_its_contact_and_counts_as_duplicate(space):

@@ -22,6 +22,7 @@ from .places import map_places
 from .text import map_channels, map_statuses, measure_text, repair_text
 from .times import ends_before, parse_times
 from ..core.keys import pseudonym
+from ..core.lake import remembered
 from ..core.schema import SCHEMA_VERSION, table_spec
 from ..core.sources import TIME_TARGETS, Source
 
@@ -226,6 +227,7 @@ def with_keys(
     return t.mutate(source_record_id=keyed(t.source_record_id, key)) if personal else t
 
 # %% ../../nbs/24_contacts.ipynb #c029
+@remembered
 def conform(
     records: ir.Table,  # raw.record rows of one source
     source: Source,  # its declaration

@@ -6,9 +6,10 @@
 __all__ = ['FLAGS', 'flag_list', 'join_flags']
 
 # %% ../../nbs/20a_flags.ipynb #c002
-from functools import reduce
+from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from ..core.errors import InputError
@@ -49,8 +50,15 @@ def flag_list(
     )
 
 # %% ../../nbs/20a_flags.ipynb #c011
+_Flags: Any = dt.Array(dt.string)
+
+
+@ibis.udf.scalar.builtin(name="list_distinct")
+def _distinct(flags: _Flags) -> _Flags: ...  # Ibis's own writes its argument three times
+
+
 def join_flags(
     *flags: ir.ArrayValue,  # array<string> columns, none null
 ) -> ir.ArrayValue:
     "All flags of a row, each once, in alphabetical order."
-    return reduce(lambda a, b: a.concat(b), flags).unique().sort()
+    return _distinct(ibis.array(list(flags)).flatten()).sort()

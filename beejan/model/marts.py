@@ -24,6 +24,7 @@ from ibis import Deferred, _
 
 from ..core.codes import TAXONOMY_VERSION, UNCLASSIFIED, UNKNOWN, categories, channels, places, settled_statuses
 from ..core.errors import InputError
+from ..core.lake import remembered
 from ..core.sources import Source
 
 # %% ../../nbs/50_marts.ipynb #c005
@@ -154,6 +155,7 @@ CONTACT_COLUMNS = tuple(
 )
 
 # %% ../../nbs/50_marts.ipynb #c032
+@remembered
 def fact_contact(
     contact: ir.Table,  # curated.contact
     duplicate_link: ir.Table,  # curated.duplicate_link
@@ -176,6 +178,7 @@ def fact_contact(
     ).select(*CONTACT_COLUMNS)
 
 # %% ../../nbs/50_marts.ipynb #na6afcf5
+@remembered
 def in_cases(
     contact: ir.Table,  # curated.contact
     member: ir.Table,  # curated.case_member
@@ -192,6 +195,7 @@ CASE_COLUMNS = tuple(
 )
 
 # %% ../../nbs/50_marts.ipynb #na0c3a09
+@remembered
 def fact_case(
     case: ir.Table,  # curated.case
     zone: str,  # IANA zone that days are counted in
@@ -224,6 +228,7 @@ def _counts() -> dict[str, Deferred]:
     }
 
 # %% ../../nbs/50_marts.ipynb #c044
+@remembered
 def rollup_daily(
     fact: ir.Table,  # fact_contact
 ) -> ir.Table:  # keys and contacts, duplicates, unique_contacts, unclassified, undated, flagged
@@ -233,6 +238,7 @@ def rollup_daily(
     )
 
 # %% ../../nbs/50_marts.ipynb #c045
+@remembered
 def rollup_hourly(
     fact: ir.Table,  # fact_contact
 ) -> ir.Table:  # keys and contacts, duplicates, unique_contacts, unclassified
@@ -389,6 +395,7 @@ INVARIANTS = (
 )
 
 # %% ../../nbs/50_marts.ipynb #c071
+@remembered
 def check_marts(
     tables: Tables,  # mart name -> table; an invariant whose marts are not all there is passed over
 ) -> ir.Table:  # name, scope, status (ok, broken), value (by how much), bound, n, words

@@ -11,12 +11,13 @@ import ibis.expr.types as ir
 from ibis import _
 from ibis.backends.duckdb import Backend
 
-from ..core.lake import table
+from ..core.lake import remembered, table
 
 # %% ../../nbs/61_books.ipynb #c005
 ENDS = ("loaded", "duplicate", "quarantined", "rejected")
 
 # %% ../../nbs/61_books.ipynb #c006
+@remembered
 def books(
     batch: ir.Table,  # raw.batch
     watermark: ir.Table,  # curated.watermark: the batches that were transformed

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -212,15 +213,21 @@ def model_folder(
     return settings.root / "models" / name
 
 
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, files: tuple[tuple[str, int], ...]) -> Classifier | None:  # again when a file is another
+    from beejan.understand.embeddings import encode  # takes a second to import: only where there is a model
+
+    return load_classifier(folder, encode)
+
+
 def promoted(
     settings: Settings,  # of the workspace
 ) -> Classifier | None:  # None: the rules are in use
     "The workspace's model, if one was promoted. Raises InputError when its files were changed."
-    if not (model_folder(settings) / "card.json").is_file():
+    folder = model_folder(settings)
+    if not (folder / "card.json").is_file():
         return None
-    from beejan.understand.embeddings import encode  # takes a second to import: only where there is a model
-
-    return load_classifier(model_folder(settings), encode)
+    return _loaded(folder, tuple(sorted((p.name, p.stat().st_mtime_ns) for p in folder.iterdir())))
 
 # %% ../../nbs/66_models.ipynb #c022
 MET = "synthetic, other complaints"  # of phrases it has met

@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..core.codes import UNCLASSIFIED
+from ..core.lake import remembered
 
 # %% ../../nbs/32_cases.ipynb #c007
 RULES = "cases 1"  # version of the rules below, as written into every event
@@ -50,6 +51,7 @@ def says_again(
     return text.lower().re_search(rf"\b({'|'.join(_AGAIN)})\b").fill_null(False)
 
 # %% ../../nbs/32_cases.ipynb #c013
+@remembered
 def first_landings(
     content: ir.Table,  # vault.content
 ) -> ir.Table:  # contact_id, landed
@@ -71,6 +73,7 @@ def own_reference(
     return (t.source_system + ibis.literal("\x1fcase\x1f") + t.source_record_id).hexdigest("md5")
 
 # %% ../../nbs/32_cases.ipynb #c016
+@remembered
 def case_evidence(
     contact: ir.Table,  # curated.contact
     landing: ir.Table,  # first_landings
@@ -195,6 +198,7 @@ def case_ids(
     return (ibis.literal("case\x1f") + contact_id).hexdigest("md5")
 
 
+@remembered
 def case_members(
     evidence: ir.Table,  # `case_evidence`
     linked: ir.Table,  # `link_cases`
@@ -205,6 +209,7 @@ def case_members(
     return t.select("contact_id", "case_id", "evidence")
 
 # %% ../../nbs/32_cases.ipynb #n859ff66
+@remembered
 def case_keys(
     contact: ir.Table,  # curated.contact
     decided: ir.Table,  # contact_id, decision_no: decisions that stand

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ibis import _
 
 from ..core.errors import InputError
+from ..core.lake import remembered
 
 # %% ../../nbs/32a_decisions.ipynb #c005
 DECISIONS = ("merge", "split", "undo")
@@ -37,6 +38,7 @@ def decision_rows(
     return [{"decision_no": no, "kind": kind, "contact_id": c, **common} for c in sorted(set(contacts))]
 
 # %% ../../nbs/32a_decisions.ipynb #c008
+@remembered
 def standing(
     decisions: ir.Table,  # raw.case_decision
 ) -> ir.Table:  # those that nobody has taken back
@@ -45,6 +47,7 @@ def standing(
     return decisions.filter(_.undoes.isnull()).anti_join(undone, "decision_no")
 
 # %% ../../nbs/32a_decisions.ipynb #c011
+@remembered
 def pens(
     decisions: ir.Table,  # raw.case_decision
 ) -> ir.Table:  # contact_id, pen
@@ -52,6 +55,7 @@ def pens(
     return standing(decisions).filter(_.kind == "split").group_by("contact_id").agg(pen=_.decision_no.max())
 
 
+@remembered
 def bonds(
     decisions: ir.Table,  # raw.case_decision
     landing: ir.Table,  # contact_id, landed: resolve.cases.first_landings
@@ -61,6 +65,7 @@ def bonds(
     return t.select("decision_no", seq="landed").order_by("decision_no", "seq")
 
 # %% ../../nbs/32a_decisions.ipynb #c014
+@remembered
 def case_changes(
     before: ir.Table,  # contact_id, case_id: as published last
     after: ir.Table,  # contact_id, case_id: now

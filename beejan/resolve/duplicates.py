@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
 from ..core.errors import InputError
+from ..core.lake import remembered
 from .fingerprints import FINGERPRINT, KEYS, PIECE, WORKERS, in_order
 
 # %% ../../nbs/31_duplicates.ipynb #c007
@@ -167,6 +168,7 @@ def _by_key(t: ir.Table) -> ir.Table:
     return t.select("seq", key=t["keys"].unnest(), place=ibis.range(KEYS).unnest())
 
 # %% ../../nbs/31_duplicates.ipynb #c038
+@remembered
 def candidates(
     new: ir.Table,  # fingerprints of new records
     known: ir.Table,  # all that earlier runs kept (`LINKED`)

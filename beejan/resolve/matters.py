@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from ..core.codes import settled_statuses
+from ..core.lake import remembered
 
 # %% ../../nbs/32b_matters.ipynb #c008
 def _contacts(contact: ir.Table, member: ir.Table) -> ir.Table:
@@ -65,6 +66,7 @@ def _latest(t: ir.Table) -> dict[str, ir.Value]:
     }
 
 # %% ../../nbs/32b_matters.ipynb #c018
+@remembered
 def case_rows(
     contact: ir.Table,  # curated.contact
     member: ir.Table,  # curated.case_member

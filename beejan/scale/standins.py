@@ -97,6 +97,7 @@ def _regex(node: Any) -> ops.Node:
 _CALLS: dict[str, Callable[..., ir.Value]] = {
     "strlen": lambda text: call("octet_length", "int32", text).cast("int64"),
     "epoch_us": lambda moment: call("unix_micros", "int64", moment),
+    "list_distinct": lambda values: call("array_distinct", values.type(), values),
 }
 _NODES: dict[type, Callable[[Any], ops.Node]] = {
     ops.RegexSearch: _regex,

@@ -20,7 +20,7 @@ def _arrow(columns: tuple[Any, ...], kinds: list[pa.DataType]) -> list[pa.Array]
 
 
 def _series(found: Any) -> Any:
-    return found.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return found.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.float64(): pd.ArrowDtype(pa.float64())}.get)
 
 
 def _hinted(f: Callable[..., Any], frame: bool = False) -> Callable[..., Any]:

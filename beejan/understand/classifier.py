@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from scipy.special import expit, softmax
 
 from ..core.codes import UNCLASSIFIED
 from ..core.errors import InputError
+from ..core.lake import remembered
 from .grams import Weights, runs, spread, weigh, weighed, words
 
 # %% ../../nbs/44a_classifier.ipynb #c005
@@ -32,7 +34,7 @@ Encoder = Callable[[Sequence[str]], np.ndarray]  # understand.embeddings.encode
 BATCH = 2_000  # texts at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     "What texts are turned into before anything is learned."
 
@@ -64,7 +66,7 @@ def learn_features(
     return Features(weigh(runs(*letters), len(texts)), weigh(words(*letters), len(texts)), encode)
 
 # %% ../../nbs/44a_classifier.ipynb #c009
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lines:
     "What is learned, and how it is applied."
 
@@ -102,7 +104,7 @@ def _arrays(model: Lines) -> bytes:
 class Classifier(Lines):
     "A learned model; `card` says what it was learned from and how good it is."
 
-    @property
+    @cached_property
     def version(self) -> str:
         "Short, made from the content: what `classified_by` says."
         return hashlib.sha256(_arrays(self)).hexdigest()[:8]
@@ -290,6 +292,7 @@ def load_classifier(
     return _built(features, note["codes"], [a[k] for k in _KEPT], note["card"])
 
 # %% ../../nbs/44a_classifier.ipynb #c028
+@remembered
 def learned(
     t: ir.Table,  # classified by the rules, with the texts redacted
     model: Classifier,  # promoted

@@ -20,6 +20,7 @@ import ibis.expr.types as ir
 
 from ..core.codes import UNCLASSIFIED, categories, read_data
 from ..core.errors import InputError, NotFoundError
+from ..core.lake import remembered
 
 # %% ../../nbs/41_rules.ipynb #c005
 RULES_VERSION = "1.0"
@@ -279,6 +280,7 @@ ADDED = (
 )
 
 # %% ../../nbs/41_rules.ipynb #c052
+@remembered
 def classify(
     t: ir.Table,  # rows with a text
     text: str = "text",  # name of the text column
