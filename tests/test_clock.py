@@ -269,6 +269,34 @@ def test_what_the_old_schedule_starts_runs_beside_a_broken_file(space):
     assert run.process.wait(180) == 0 and ran(space) == ["a"]
 
 
+# ---- what runs leave behind --------------------
+
+
+def test_maintenance_lets_old_notebooks_go_and_keeps_every_row(tmp_path):
+    make_workspace(tmp_path / "team", sources="none")
+    settings, now = load_settings(tmp_path / "team"), datetime.now(UTC)
+    lake, files = Lake(settings), {}
+    for days, status in ((29, "ok"), (31, "ok"), (31, "failed"), (179, "failed"), (181, "failed"), (181, "no row")):
+        run = begin(settings, "feed", {})
+        began = now - timedelta(days=days)
+        run.run_id, run.started_at, run.ended_at = f"{began:%Y%m%dT%H%M%S%f}-{status[:2]}", began, began
+        files[days, status] = settings.folder("runs") / f"{run.run_id}.ipynb"
+        files[days, status].write_text("{}")
+        if status != "no row":  # a killed run has none
+            run.status = status
+            record(run, lake)
+    others = [settings.folder("runs") / name for name in ("mine.ipynb", "20200101-mine.ipynb", "logs/up.json")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    with open(os.devnull, "w") as quiet:
+        done = run_pipeline(settings, "maintenance", out=quiet)
+    gone = {k for k, path in files.items() if not path.exists()}
+    assert gone == {(31, "ok"), (181, "failed"), (181, "no row")} and done.result["notebooks_removed"] == 3
+    assert all(path.exists() for path in others)
+    assert len(past_runs(settings)) == 6, "five of them, and the maintenance itself"
+
+
 # ---- two at once --------------------
 
 
