@@ -75,7 +75,7 @@ clock: setup ## the clock on real pipelines: asleep for a day, failing and mende
 	@$(BIN)/pytest -q -s -p no:xdist tests/test_clock.py
 
 .PHONY: door
-door: setup ## 2,000 canaries: none is found outside raw and vault after a full run (minutes)
+door: setup ## 2,000 canaries: none is found outside raw and vault after a full run, nor in any answer (minutes)
 	@$(BIN)/python tests/soak/door.py
 
 .PHONY: streams

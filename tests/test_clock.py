@@ -32,7 +32,7 @@ from beejan.operate.alerts import alerts
 from beejan.operate.clock import run_clock
 from beejan.operate.freshness import expected, habit, judge_silence
 from beejan.operate.runs import begin, record, run_pipeline
-from beejan.operate.schedule import Plan, last_due, past_runs, run_due, trigger, whats_due
+from beejan.operate.schedule import Plan, last_due, load_schedule, past_runs, run_due, standing, trigger, whats_due
 from beejan.operate.workspace import make_workspace
 
 BEEJAN = [sys.executable, "-W", "ignore", "-c", "from beejan.cli import main; main()"]
@@ -228,6 +228,73 @@ def test_a_dead_gateway_is_silent_within_the_hour_and_a_quiet_night_is_no_alarm(
           f"at 23:00: after {max(dead.values())} min")  # fmt: skip
     assert seen["silent"] <= 1 and seen["late"] <= 8 and by_hand["silent"] > 100
     assert min(dead.values()) <= 30 and max(dead.values()) <= 600
+
+
+# ---- a schedule that changes --------------------
+
+
+def test_a_changed_schedule_is_read_anew_and_a_broken_one_leaves_the_old_one(space, monkeypatch):
+    monkeypatch.setattr(clock_module, "LOOK_S", 0.5)
+    for name, seconds in (("a", 3), ("b", 0), ("c", 0)):
+        pipeline(space, name, LONE.format(name=name, seconds=seconds))
+    settings = schedule(space, f"[a]\n{YEARLY}")
+    stop, said = threading.Event(), list[str]()
+    clock = threading.Thread(target=run_clock, args=(settings, stop, said.append))
+    clock.start()
+    try:
+        until(lambda: "a" in ran(space))
+        file = space / "pipelines/schedule.toml"
+        file.write_text(f"[b]\n{YEARLY}")  # a is gone from it while it runs
+        until(lambda: "b" in ran(space))
+        for broken in ("[b", f"[b]\n{YEARLY}[nowhere]\n{YEARLY}"):
+            file.write_text(broken)
+            until(lambda: said and "goes on as it was" in said[-1])
+        said.clear()
+        file.write_text(f'[b]\n{YEARLY}[c]\n{YEARLY}needs = ["b"]')
+        until(lambda: "c" in ran(space))
+        until(lambda: {r["pipeline"] for r in past_runs(settings)} == {"a", "b", "c"})
+    finally:
+        stop.set()
+        clock.join()
+    assert sorted(ran(space)) == ["a", "b", "c"] and said[0] == "schedule.toml was changed, and is read anew"
+    assert {r["status"] for r in past_runs(settings)} == {"ok"}
+
+
+def test_what_the_old_schedule_starts_runs_beside_a_broken_file(space):
+    pipeline(space, "a", LONE.format(name="a", seconds=0))
+    settings = schedule(space, f"[a]\n{YEARLY}")
+    plans = load_schedule(settings)
+    (space / "pipelines/schedule.toml").write_text("[a")
+    run = clock_module.start(settings, standing(settings, plans=plans)[0], plans)
+    assert run.process.wait(180) == 0 and ran(space) == ["a"]
+
+
+# ---- what runs leave behind --------------------
+
+
+def test_maintenance_lets_old_notebooks_go_and_keeps_every_row(tmp_path):
+    make_workspace(tmp_path / "team", sources="none")
+    settings, now = load_settings(tmp_path / "team"), datetime.now(UTC)
+    lake, files = Lake(settings), {}
+    for days, status in ((29, "ok"), (31, "ok"), (31, "failed"), (179, "failed"), (181, "failed"), (181, "no row")):
+        run = begin(settings, "feed", {})
+        began = now - timedelta(days=days)
+        run.run_id, run.started_at, run.ended_at = f"{began:%Y%m%dT%H%M%S%f}-{status[:2]}", began, began
+        files[days, status] = settings.folder("runs") / f"{run.run_id}.ipynb"
+        files[days, status].write_text("{}")
+        if status != "no row":  # a killed run has none
+            run.status = status
+            record(run, lake)
+    others = [settings.folder("runs") / name for name in ("mine.ipynb", "20200101-mine.ipynb", "logs/up.json")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    with open(os.devnull, "w") as quiet:
+        done = run_pipeline(settings, "maintenance", out=quiet)
+    gone = {k for k, path in files.items() if not path.exists()}
+    assert gone == {(31, "ok"), (181, "failed"), (181, "no row")} and done.result["notebooks_removed"] == 3
+    assert all(path.exists() for path in others)
+    assert len(past_runs(settings)) == 6, "five of them, and the maintenance itself"
 
 
 # ---- two at once --------------------

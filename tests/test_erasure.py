@@ -321,3 +321,37 @@ def test_a_torn_file_with_her_number_is_deleted(tmp_path, torn):
     file.write_bytes(torn)
     assert hits_in(file, "0803 555 0142") and mask_file(file, "0803 555 0142") in ("deleted", "masked")
     assert not file.exists() or not hits_in(file, "0803 555 0142")
+
+
+def test_a_catalog_on_postgresql_forgets_too(tmp_path, postgres_server, postgres_database, monkeypatch):
+    """The smallest and largest values of a column stand in the server's files until they are vacuumed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root, secret = tmp_path / "team", "Zyxavier Qwotoken of Zzabeth Street"
+    make_workspace(root, sources="none")
+    (root / "pipelines/sources").mkdir(exist_ok=True)
+    path, form, fields = DECLARED["calls"]
+    text = f'name = "calls"\n{path}\nchannel = "call"\n[format]\n{form}\n[fields]\n{fields}\n'
+    (root / "pipelines/sources/calls.toml").write_text(text)
+    (root / "data/calls.csv").write_text(as_csv("calls", ["id", "phone", "text"]).replace(WORDS, secret))
+    toml = (root / "beejan.toml").read_text().replace('catalog = "sqlite"', f'catalog = "{postgres_database}"')
+    (root / "beejan.toml").write_text(toml)
+    lake, tokens = Lake(load_settings(root)), (b"8035550142", secret.encode())
+    land(lake)
+    transform(lake)
+
+    def on_disk(*but: str) -> dict[bytes, set[str]]:
+        postgres_server.psql("CHECKPOINT;")
+        files = [p for p in Path(postgres_server.pgdata).rglob("*") if p.is_file() and not {*but} & {*p.parts}]
+        return {t: {str(p) for p in files if t in p.read_bytes()} for t in tokens}
+
+    postgres_server.psql("ANALYZE;")
+    assert all(on_disk("pg_wal").values()), "the scan is not blind"
+    person, _ = preview(lake, phone=PHONE)
+    receipt = erase(lake, person, rebuild=transform)
+    assert receipt["complete"] and not any(on_disk("pg_wal").values())
+    assert any(on_disk().values()), "the log keeps it for a while"
+    assert any("write-ahead log" in words for words in receipt["beyond_reach"])
+    con = reader(lake)
+    assert lake.settings.lake.catalog == postgres_database
+    assert con.raw_sql("SELECT count(*) FROM lake.vault.content").fetchone()[0] == OTHERS - 1
+    con.disconnect()

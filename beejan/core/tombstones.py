@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
@@ -196,7 +197,7 @@ _STEPS = (
 )
 
 
-_META = "__ducklake_metadata_lake.main"
+_META = "__ducklake_metadata_lake"
 _EXTREMES = f"""
 SELECT f.table_id, f.column_id,
        arg_min(f.min_value, f.min_value::{{order}}), arg_max(f.max_value, f.max_value::{{order}})
@@ -229,7 +230,24 @@ def _shrink(lake: Lake) -> None:
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-# %% ../../nbs/08_tombstones.ipynb #c020
+# %% ../../nbs/08_tombstones.ipynb #n441f4b5
+_SERVED = f"""
+FROM postgres_query('{_META}', 'SELECT oid::regclass::text FROM pg_class
+WHERE relkind = ''r'' AND relname LIKE ''ducklake%'' AND pg_table_is_visible(oid) ORDER BY 1')
+"""
+
+
+def _vacuum(con: Backend) -> None:
+    names = [name for (name,) in con.raw_sql(_SERVED).fetchall()]
+    steps = [f"VACUUM (FULL, ANALYZE) {name}" for name in names] + ["VACUUM (FULL) pg_statistic"]
+    for step in steps:
+        con.raw_sql(f"CALL postgres_execute('{_META}', '{step}', use_transaction => false)")
+    try:
+        con.raw_sql(f"CALL postgres_execute('{_META}', 'CHECKPOINT', use_transaction => false)")
+    except duckdb.Error:
+        pass  # the role may not; the server makes one within minutes
+
+# %% ../../nbs/08_tombstones.ipynb #n5a12966
 def purge(
     lake: Lake,  # the workspace's
 ) -> int:  # files removed
@@ -247,6 +265,8 @@ def purge(
         gone += con.raw_sql(f"CALL ducklake_delete_orphaned_files('lake', {orphans})").fetchall()
         left = len(snapshots(con))
         _narrow(con)
+        if not alone:
+            _vacuum(con)
         con.disconnect()
         if alone:
             _shrink(lake)

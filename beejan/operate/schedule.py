@@ -8,6 +8,7 @@ __all__ = ['FILE', 'DAYS', 'LOOKS', 'STATES', 'LONGEST_S', 'RUN_COLUMNS', 'Plan'
            'run_due']
 
 # %% ../../nbs/66a_schedule.ipynb #c002
+import json
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -259,9 +260,10 @@ def run_if_due(
     name: str,  # a scheduled pipeline
     now: datetime | None = None,  # default: now
     out: TextIO = sys.stderr,  # where the notebook's prints go
+    plans: Mapping[str, Plan] | None = None,  # default: as declared
 ) -> Run:  # its status is `skipped` when it is not due any more
     "Run a pipeline if it is due. Raises RunError when it fails."
-    plans = load_schedule(settings)
+    plans = load_schedule(settings) if plans is None else plans
     if name not in plans:
         raise NotFoundError(f"Pipeline in {FILE}", found=name, valid=plans)
 
@@ -274,10 +276,11 @@ def run_if_due(
 # %% ../../nbs/66a_schedule.ipynb #n814514f
 def run_child(
     name: str,  # a scheduled pipeline
+    plans: str,  # JSON: the schedule that the clock goes by, whatever the file says by now
 ) -> None:
     "What the clock's child process does: run a pipeline of the workspace if it is due; exit code 1 when it fails."
     try:
-        run_if_due(load_settings(), name)
+        run_if_due(load_settings(), name, plans={k: Plan(**v) for k, v in json.loads(plans).items()})
     except BeejanError:
         raise SystemExit(1) from None  # the run table says why
 
