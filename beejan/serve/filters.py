@@ -135,7 +135,10 @@ def cleared(
 
 # %% ../../nbs/86a_filters.ipynb #c021
 @ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), dt.Array(dt.string)))
-def variable(called): ...  # its value, a list of words
+def variable(
+    called: str,  # one that whoever runs the question sets on its connection
+) -> Any:  # a list of words
+    "The value of a variable."
 
 
 def codes_of(
