@@ -4,7 +4,7 @@
 BIN := .venv/bin
 CODE := nbs notebooks pipelines beejan tests bench tools setup.py
 NOTEBOOKS := nbs notebooks pipelines tests bench tools setup.py
-BENCHES := end_to_end near_duplicates rules privacy classifier cases topics pages streams
+BENCHES := end_to_end near_duplicates rules privacy classifier cases topics pages streams spark
 
 .PHONY: help
 help: ## print every target with one line

@@ -86,12 +86,14 @@ def exact(lake: Lake, con: Any, session: Any) -> dict[str, Any]:
     return {"n": len(rows[1]), "equal": rows[0] == rows[1]}
 
 
-def main(folder: Path, master: str, contacts: int) -> None:
-    """Fill a workspace, compare, print."""
-    make_workspace(folder)
-    synthesise(folder / "data/synth", contacts=contacts, days=5, start=date(2026, 3, 1))
-    plain = parse_settings({}, folder)
-    sparked = parse_settings({"lake": {"engine": "spark"}, "spark": {"master": master}}, folder)
+def main(folder: Path, master: str, contacts: int, data: str = "") -> None:
+    """Fill a workspace with synthetic contacts, or with the public data sets; compare, print."""
+    make_workspace(folder, sources="*" if data else "")
+    if contacts:
+        synthesise(folder / "data/synth", contacts=contacts, days=5, start=date(2026, 3, 1))
+    where = {"folders": {"data": data or "data"}}
+    plain = parse_settings(where, folder)
+    sparked = parse_settings(where | {"lake": {"engine": "spark"}, "spark": {"master": master}}, folder)
     lake = Lake(plain)
     con = writer(lake)
     for source in load_sources(folder / "pipelines/sources").values():
@@ -117,4 +119,4 @@ def main(folder: Path, master: str, contacts: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -41,6 +41,7 @@ def chosen_rows(
 ) -> ir.Table:
     "The contacts that are meant, in the days that are meant."
     first, until = (variable("days")[i].cast("date") for i in (0, 1)) if bound else (period.first, period.until)
+    fact = fact.select(*(c for c in (*ROW, "local_date") if c in fact.columns)) if bound else fact
     return meant(fact, choice, bound=bound).filter(_.local_date.between(first, until))
 
 
@@ -99,11 +100,12 @@ def said_in(
     if contact is None or "text_redacted" not in contact.columns or shown.empty:
         return {}
     first, last = (variable("span")[i].cast("timestamp('UTC')") for i in (0, 1))  # what came at other times is not read
-    rows = contact.filter(contact.received_at.between(first, last), variable("idents").contains(contact.contact_id))
+    told = contact.select("contact_id", "received_at", "text_redacted")  # the wide table is looked up more slowly
+    rows = told.filter(told.received_at.between(first, last), variable("idents").contains(told.contact_id))
     span = (str(shown["received_at"].min()), str(shown["received_at"].max()))
     bound = (("idents", tuple(shown["contact_id"])), ("span", span))
-    asked = replace(view, bound=bound).ask(rows.select("contact_id", "text_redacted").drop_null())
-    return dict(asked.itertuples(index=False))
+    asked = replace(view, bound=bound).ask(rows).dropna(subset="text_redacted")
+    return dict(zip(asked["contact_id"], asked["text_redacted"], strict=True))
 
 
 def moment_words(
