@@ -6,6 +6,7 @@
 __all__ = ['TRIM_S', 'BATCH', 'BATCHES', 'Line', 'let_go', 'opened', 'take', 'take_all', 'follow', 'stream_lags']
 
 # %% ../../nbs/64c_follow.ipynb #c002
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -123,6 +124,8 @@ def follow(
             total += landed
             if landed:
                 transform(lake, con=con, whole=False)
+                if total == landed:  # every expression is written now, and stays
+                    gc.freeze()
             else:
                 stop.wait(1.0 if all(line.down for line in lines) else 0.1)
     finally:

@@ -23,7 +23,7 @@ from .desk import View, sight
 from .filters import Choice, address_of, chosen_words, meant
 from .questions import Move, Period, change_words
 from .reports import books_part, definitions, in_zone, quality_part
-from .rows import COLUMNS, chosen_rows, enough_days, moment_words, page_of, row_cells
+from .rows import COLUMNS, chosen_rows, enough_days, moment_words, of_days, page_of, row_cells
 from .theme import percent, thousands, words
 
 # %% ../../nbs/86g_provenance.ipynb #c007
@@ -239,7 +239,7 @@ def contact_rows(
     rows = chosen_rows(fact, base.choice, days, bound=True)
     if number == "unclassified":
         rows = rows.filter(rows.category_code == "unclassified")
-    return [row_cells(base, r, {}) for r in base.view.ask(page_of(rows, "", 7)).to_dict("records")]
+    return [row_cells(base, r, {}) for r in of_days(base.view, days).ask(page_of(rows, "", 7)).to_dict("records")]
 
 # %% ../../nbs/86g_provenance.ipynb #c029
 def drawer_rows(
