@@ -130,7 +130,8 @@ def add_numbers(
         fine = sorted({*(by or [])} - {*LENSES}) if RECORDS & {*rows.columns} and not may(view, "rows") else []
         if fine:  # split by its id or its minute, a number is a single case
             raise InputError(f"Your role sees {name} by fewer columns", found=fine, valid=LENSES)
-        return as_json(view.ask(measure(name, rows, by or [])), snapshot=view.version)
+        now = {"as_of": view.at} if "as_of" in m.needs else {}  # the moment of the data, as the snapshot says it
+        return as_json(view.ask(measure(name, rows, by or [], **now)), snapshot=view.version)
 
     @router.get("/trends", summary="Contacts by day, and by one thing more")
     def trends(
