@@ -6,7 +6,6 @@ python bench/streams.py [RATE] [SECONDS] [HISTORY]
 import bisect
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -75,15 +74,13 @@ def watch(settings, total: int, seen: list[tuple[float, int]], patience: float) 
     """Note when how many were in the mart; asked after each new snapshot, so that asking costs little."""
     con, until, known = reader(Lake(settings)), time.monotonic() + patience, None
     sql = f"SELECT count(*) FROM lake.mart.fact_contact WHERE source = '{SOURCE}'"
-    with sqlite3.connect(f"file:{settings.folder('lake') / 'catalog.sqlite'}?mode=ro", uri=True) as catalog:
-        while time.monotonic() < until and (not seen or seen[-1][1] < total):
-            time.sleep(0.1)
-            newest = catalog.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()
-            if newest != known:
-                known, n = newest, con.raw_sql(sql).fetchone()[0]
-                if not seen or n > seen[-1][1]:
-                    seen.append((time.time(), n))
-    catalog.close()
+    while time.monotonic() < until and (not seen or seen[-1][1] < total):
+        time.sleep(0.1)
+        newest = con.raw_sql("FROM lake.current_snapshot()").fetchall()
+        if newest != known:
+            known, ((n,),) = newest, con.raw_sql(sql).fetchall()
+            if not seen or n > seen[-1][1]:
+                seen.append((time.time(), n))
     con.disconnect()
 
 
