@@ -362,9 +362,10 @@ def overwrite(
     schema, short = name.split(".")
     if name in TABLES or _alike(con, name, rows):  # a table that goes and comes again fills the catalog
         con.raw_sql(f'DELETE FROM lake."{schema}"."{short}"')
-        return append(con, name, rows)
-    con.raw_sql(f'DROP TABLE IF EXISTS lake."{schema}"."{short}"')
-    con.raw_sql(f'CREATE TABLE lake."{schema}"."{short}" AS {_query(con, rows)}')
+    else:
+        con.raw_sql(f'DROP TABLE IF EXISTS lake."{schema}"."{short}"')
+        con.create_table(short, schema=rows.schema(), database=("lake", schema))
+    append(con, name, rows)
 
 # %% ../../nbs/04_lake.ipynb #c041
 def snapshots(

@@ -222,9 +222,9 @@ def fact_case(
 def _counts() -> dict[str, Deferred]:
     return {
         "contacts": _.count(),
-        "duplicates": _.is_duplicate.sum().cast("int64"),
-        "unique_contacts": (~_.is_duplicate).sum().cast("int64"),
-        "unclassified": (_.category_code == UNCLASSIFIED).sum().cast("int64"),
+        "duplicates": _.count(where=_.is_duplicate),
+        "unique_contacts": _.count(where=~_.is_duplicate),
+        "unclassified": _.count(where=_.category_code == UNCLASSIFIED),
     }
 
 # %% ../../nbs/50_marts.ipynb #c044
@@ -234,7 +234,7 @@ def rollup_daily(
 ) -> ir.Table:  # keys and contacts, duplicates, unique_contacts, unclassified, undated, flagged
     "Contacts per local day, channel, category, state and source."
     return fact.group_by("local_date", "channel", "category_code", "state", "source").agg(
-        **_counts(), undated=(~_.dated).sum().cast("int64"), flagged=(_.n_flags > 0).sum().cast("int64")
+        **_counts(), undated=_.count(where=~_.dated), flagged=_.count(where=_.n_flags > 0)
     )
 
 # %% ../../nbs/50_marts.ipynb #c045

@@ -21,7 +21,7 @@ def rollup_topic_daily(
     "Contacts per local day, topic, channel, category and state."
     t = fact.inner_join(contact_topic.select("contact_id", "topic_id"), "contact_id")
     return t.group_by("local_date", "topic_id", "channel", "category_code", "state").agg(
-        contacts=_.count(), unique_contacts=(~_.is_duplicate).sum().cast("int64")
+        contacts=_.count(), unique_contacts=_.count(where=~_.is_duplicate)
     )
 
 # %% ../../nbs/53_topic_trends.ipynb #c008

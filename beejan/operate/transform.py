@@ -125,14 +125,16 @@ def versions(
     return kept.select("seq", latest=_.seq == _.seq.max().over(group_by="contact_id"))
 
 # %% ../../nbs/63_transform.ipynb #c018
-def _known(con: Backend, conformed: ir.Table) -> ir.Table:
-    contact = table(con, "curated.contact")
-    ids = conformed.select("contact_id").distinct().contact_id
-    held = _temp(
-        con,
-        "held",
-        contact.filter(contact.contact_id.isin(ids)).select("contact_id", "batch_id", record_no=contact.seq % 2**32),
-    )
+_WHOSE = ("contact_id", "source_system", "source_record_id", "customer_key", "msisdn_key", "case_id")
+
+
+def _held(con: Backend, conformed: ir.Table) -> ir.Table:
+    contact, ids = table(con, "curated.contact"), conformed.select("contact_id").distinct().contact_id
+    found = contact.filter(contact.contact_id.isin(ids))
+    return _temp(con, "held", found.select(*_WHOSE, "batch_id", record_no=found.seq % 2**32))
+
+
+def _known(con: Backend, held: ir.Table) -> ir.Table:
     raw = table(con, "raw.record").select("batch_id", "record_no", "record_hash")
     return held.inner_join(raw, ["batch_id", "record_no"]).select("contact_id", known_hash="record_hash")
 
@@ -172,22 +174,22 @@ def settled(
     return t.select(*rows.columns)
 
 # %% ../../nbs/63_transform.ipynb #c033
-def _touched(con: Backend, latest: ir.Table) -> ir.Table:  # what `latest` replaces or adds, by what tells whose it is
-    keys = "contact_id source_system source_record_id customer_key msisdn_key case_id".split()
-    before = table(con, "curated.contact").semi_join(latest, "contact_id")
-    return _temp(con, "touched", ibis.union(latest.select(*keys), before.select(*keys)))
+@remembered
+def _touched(latest: ir.Table, held: ir.Table) -> ir.Table:  # contacts that are new or changed, as they are and were
+    return ibis.union(latest.select(*_WHOSE), held.semi_join(latest, "contact_id").select(*_WHOSE))
 
 # %% ../../nbs/63_transform.ipynb #c037
 def _write(con: Backend, work: dict[str, ir.Table], late: bool) -> None:
     append(con, "vault.content", work["content"])
     (overwrite if late else append)(con, "vault.fingerprint", work["linked"])
-    replace_rows(con, "curated.contact", work["contact"])
+    (replace_rows if count(con, work["held"]) else append)(con, "curated.contact", work["contact"])
     (overwrite if late else append)(con, "curated.duplicate_link", work["linked"].filter(_.kind.notnull()))
     append(con, "curated.quarantine", work["quarantine"])
-    replace_rows(
-        con, "curated.quarantine", _temp(con, "settled", settled(table(con, "curated.quarantine"), work["judged"]))
-    )
-    replace_rows(con, "curated.outcome", work["outcome"])
+    corrected = count(con, work["judged"].filter(_.corrects_batch.notnull()))
+    if corrected:
+        changed = settled(table(con, "curated.quarantine"), work["judged"])
+        replace_rows(con, "curated.quarantine", _temp(con, "settled", changed))
+    (replace_rows if corrected else append)(con, "curated.outcome", work["outcome"])
     append(con, "curated.watermark", work["batches"])
 
 # %% ../../nbs/63_transform.ipynb #c044
@@ -223,18 +225,21 @@ def _worked(
     say(f"conform: {sum(collect(con, batches)['landed'].to_pylist())} records")
     conformed = _conform_pending(con, batches, declared, settings)
     waiting = in_quarantine(conformed, faults, table(con, "curated.quarantine"))
-    judged = _temp(con, "judged", judge(conformed, waiting, _known(con, conformed)))
+    held = _held(con, conformed)
+    judged = _temp(con, "judged", judge(conformed, waiting, _known(con, held)))
     kept = _temp(con, "versions", versions(judged))
     content = _contents(conformed, kept)
-    say(f"redact, categorise, link repetitions: {count(con, content)} texts")
-    named, linked, late = read_texts(con, content, settings)
+    texts = _temp(con, "texts", content.select("seq", "contact_id", "text"))
+    say(f"redact, categorise, link repetitions: {count(con, texts)} texts")
+    named, linked, late = read_texts(con, texts, settings)
     latest = declared_categories(_current(content, named), declared)
     outcome = _temp(con, "outcome", outcomes(judged, faults))
     return {
         "content": content,
         "linked": linked,
         "contact": latest,
-        "touched": _touched(con, latest),
+        "held": held,
+        "touched": _temp(con, "touched", _touched(latest, held)),
         "judged": judged,
         "outcome": outcome,
         "batches": batches,
