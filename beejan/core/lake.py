@@ -60,14 +60,13 @@ def _connect(settings: Settings) -> Backend:
 # %% ../../nbs/04_lake.ipynb #c007
 def _attach(con: Backend, settings: Settings, *, read_only: bool, at: int | None = None) -> None:
     folder, catalog = settings.folder("lake"), settings.lake.catalog
-    target, options = (
-        (f"postgres:{catalog}", [])
-        if catalog != "sqlite"
-        else (f"sqlite:{folder / 'catalog.sqlite'}", ["META_BUSY_TIMEOUT 30000"])
-    )
-    options += ["READ_ONLY"] if read_only else [f"DATA_PATH '{folder / 'data'}/'", "DATA_INLINING_ROW_LIMIT 0"]
-    if not read_only and catalog == "sqlite":
-        options.append("META_JOURNAL_MODE 'WAL'")
+    data = "DATA_PATH '{}/data/'".format(str(folder).replace("'", "''"))
+    options = ["READ_ONLY"] if read_only else [data, "DATA_INLINING_ROW_LIMIT 0"]
+    target = f"postgres:{catalog}"
+    if catalog == "sqlite":  # it lies beside the data, and both may have been moved
+        target = f"sqlite:{folder / 'catalog.sqlite'}".replace("'", "''")
+        options = [*dict.fromkeys([*options, data]), "OVERRIDE_DATA_PATH", "META_BUSY_TIMEOUT 30000"]
+        options += [] if read_only else ["META_JOURNAL_MODE 'WAL'"]
     if at is not None:
         options.append(f"SNAPSHOT_VERSION {int(at)}")
     try:

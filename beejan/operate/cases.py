@@ -34,8 +34,8 @@ from ..resolve.decisions import bonds, case_changes, case_of, decision_rows, pen
 from ..resolve.matters import case_rows
 
 # %% ../../nbs/62a_cases.ipynb #n478596d
-def _reached(con: Backend, touched: ir.Table) -> ir.Table:  # curated.contact, as far as `touched` can change its cases
-    contact, decided = table(con, "curated.contact"), standing(table(con, "raw.case_decision"))
+def _reached(con: Backend, touched: ir.Table, decisions: ir.Table) -> ir.Table:  # curated.contact that it may re-link
+    contact, decided = table(con, "curated.contact"), standing(decisions)
     keys = collect(con, case_keys(contact, decided))
     start = collect(con, case_keys(touched, decided.semi_join(touched, "contact_id")))["key"]
     who = con.create_table("beejan_case_reach", pa.table({"who": in_reach(keys, start)}), temp=True, overwrite=True)
@@ -45,9 +45,9 @@ def _reached(con: Backend, touched: ir.Table) -> ir.Table:  # curated.contact, a
 def linked_members(
     con: Backend,  # a writer
     contact: ir.Table,  # curated.contact, or all of it that belongs together
+    decisions: ir.Table,  # raw.case_decision
 ) -> ir.Table:  # contact_id, case_id, evidence: for each of them
     "Which contact belongs to which case, from all that is known now."
-    decisions = table(con, "raw.case_decision")
     content = table(con, "vault.content").semi_join(contact, "contact_id")
     landing = materialise(con, "beejan_landed", first_landings(content))
     found = case_evidence(contact, landing, table(con, "curated.duplicate_link"), pens(decisions))
@@ -117,10 +117,12 @@ def link_contacts(
     decision_no: int | None = None,  # the person's decision
 ) -> Linking:
     "Link what may have changed, write what did, and the cases."
-    everything = touched is None or not _complete(con, touched)
-    some = None if everything or touched is None else materialise(con, "beejan_case_contacts", _reached(con, touched))
+    everything, some = touched is None or not _complete(con, touched), None
+    decisions = materialise(con, "beejan_case_decisions", table(con, "raw.case_decision"))
+    if not everything and touched is not None:
+        some = materialise(con, "beejan_case_contacts", _reached(con, touched, decisions))
     contact, member = table(con, "curated.contact") if some is None else some, table(con, "curated.case_member")
-    after = linked_members(con, contact)
+    after = linked_members(con, contact, decisions)
     before = materialise(con, "beejan_case_before", member if everything else member.semi_join(contact, "contact_id"))
     events = _events(con, before, after, by, reason, decision_no)
     changed = count(con, events)
