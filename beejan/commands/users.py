@@ -106,10 +106,12 @@ def serve(port: int, host: str) -> None:
     "Serve pages, reports and the API."
     import uvicorn
 
+    from beejan.core.lake import Lake, kept_open
     from beejan.serve.app import create_app
 
     settings = load_settings()
     if not people(settings):
         raise InputError("Nobody may sign in yet", do="Run `beejan user add NAME --role manager` first")
     click.echo(f"Beejan: http://{host}:{port}/  (Ctrl+C ends it)")
-    uvicorn.run(create_app(settings), host=host, port=port, log_level="warning", server_header=False)
+    with kept_open(Lake(settings)):
+        uvicorn.run(create_app(settings), host=host, port=port, log_level="warning", server_header=False)

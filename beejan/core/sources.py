@@ -9,6 +9,7 @@ __all__ = ['TIME_TARGETS', 'TARGETS', 'CHANNELS', 'STATUSES', 'NULLS', 'Format',
 # %% ../../nbs/03_sources.ipynb #c002
 import re
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -211,11 +212,19 @@ def load_source(
     return parse_source({"name": path.stem, **raw}, path.name)
 
 # %% ../../nbs/03_sources.ipynb #c029
+@lru_cache(maxsize=256)
+def _unchanged(path: Path, *_stamp: int) -> Source:  # read again when the file is another
+    return load_source(path)
+
+
 def load_sources(
     folder: Path,  # pipelines/sources
 ) -> dict[str, Source]:  # name -> declaration, by name
     "Read every declaration in a folder."
-    return {p.stem: load_source(p) for p in sorted(Path(folder).glob("*.toml"))}
+    return {
+        p.stem: _unchanged(p.absolute(), p.stat().st_mtime_ns, p.stat().st_size)
+        for p in sorted(Path(folder).glob("*.toml"))
+    }
 
 # %% ../../nbs/03_sources.ipynb #c032
 def source_files(

@@ -79,8 +79,11 @@ def _write_members(con: Backend, before: ir.Table, after: ir.Table) -> int:
     new = materialise(
         con, "beejan_case_new", t.mutate(since=ibis.ifelse(t.was == t.case_id, t.then, _NOW).fill_null(_NOW))
     )
-    stale = ibis.union(new.select("contact_id"), before.anti_join(after, "contact_id").select("contact_id"))
-    replace_rows(con, "curated.case_member", new, gone=stale)
+    gone = before.filter(_.contact_id.isin(new.contact_id) | ~_.contact_id.isin(after.contact_id))
+    if count(con, gone):
+        replace_rows(con, "curated.case_member", new, gone=gone)
+    else:
+        append(con, "curated.case_member", new)
     return count(con, new)
 
 # %% ../../nbs/62a_cases.ipynb #n2aeaf28

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ibis.backends.duckdb import Backend
 
 from ..core.errors import BeejanError, BrokerError
-from ..core.lake import Lake, writer
+from ..core.lake import Lake, kept_open, writer
 from ..core.settings import Settings
 from ..core.sources import Source
 from ..land.brokers import open_feed, stream_sources
@@ -117,17 +117,18 @@ def follow(
         say("No source is declared with [stream]: there is nothing to follow")
     con = writer(lake)
     try:
-        transform(lake, con=con)  # what landed before; and every mart anew, by the settings of today
-        con.raw_sql("SET threads = 1")  # a few thousand rows are done sooner, and leave the other processors alone
-        while not stop.is_set():
-            landed = sum(take_all(settings, lake, con, line, say) for line in lines)
-            total += landed
-            if landed:
-                transform(lake, con=con, whole=False)
-                if total == landed:  # every expression is written now, and stays
-                    gc.freeze()
-            else:
-                stop.wait(1.0 if all(line.down for line in lines) else 0.1)
+        with kept_open(lake):
+            transform(lake, con=con)  # what landed before; and every mart anew, by the settings of today
+            con.raw_sql("SET threads = 1")  # a few thousand rows are done sooner, and leave the other processors alone
+            while not stop.is_set():
+                landed = sum(take_all(settings, lake, con, line, say) for line in lines)
+                total += landed
+                if landed:
+                    transform(lake, con=con, whole=False)
+                    if total == landed:  # every expression is written now, and stays
+                        gc.freeze()
+                else:
+                    stop.wait(1.0 if all(line.down for line in lines) else 0.1)
     finally:
         for line in lines:
             let_go(line)
