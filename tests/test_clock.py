@@ -247,8 +247,9 @@ def test_a_changed_schedule_is_read_anew_and_a_broken_one_leaves_the_old_one(spa
         file.write_text(f"[b]\n{YEARLY}")  # a is gone from it while it runs
         until(lambda: "b" in ran(space))
         for broken in ("[b", f"[b]\n{YEARLY}[nowhere]\n{YEARLY}"):
+            said.clear()
             file.write_text(broken)
-            until(lambda: said and "goes on as it was" in said[-1])
+            until(lambda: any("goes on as it was" in words for words in said))
         said.clear()
         file.write_text(f'[b]\n{YEARLY}[c]\n{YEARLY}needs = ["b"]')
         until(lambda: "c" in ran(space))
@@ -256,7 +257,7 @@ def test_a_changed_schedule_is_read_anew_and_a_broken_one_leaves_the_old_one(spa
     finally:
         stop.set()
         clock.join()
-    assert sorted(ran(space)) == ["a", "b", "c"] and said[0] == "schedule.toml was changed, and is read anew"
+    assert sorted(ran(space)) == ["a", "b", "c"] and "schedule.toml was changed, and is read anew" in said
     assert {r["status"] for r in past_runs(settings)} == {"ok"}
 
 

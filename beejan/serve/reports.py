@@ -87,7 +87,7 @@ def definitions() -> dict[str, str]:  # card or chart -> words
 def templates() -> Environment:
     "The templates of pages and reports; text is escaped, an unknown name is an error."
     loader = PackageLoader("beejan", "data/templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, auto_reload=False)
 
 # %% ../../nbs/82_reports.ipynb #c020
 @dataclass(frozen=True)
