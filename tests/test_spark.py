@@ -53,6 +53,10 @@ def test_stand_ins_agree_with_duckdb_at_the_edges(job: dict[str, Any]):
     assert job["edges"] == {}
 
 
+def test_a_source_whose_clocks_change_is_understood(job: dict[str, Any]):
+    assert {"contact_id", "received_at", "resolved_at", "problem"} <= set(job["understood"])
+
+
 def test_a_missing_java_is_one_sentence(workspace: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(spark.shutil, "which", lambda name: None)
     monkeypatch.delenv("JAVA_HOME", raising=False)
