@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Lake', 'writer', 'reader', 'kept_open', 'table', 'commit', 'materialise', 'remembered', 'collect', 'count', 'append',
-           'replace_rows', 'overwrite', 'snapshots', 'table_hash', 'maintain']
+           'delete_rows', 'replace_rows', 'refresh_rows', 'overwrite', 'snapshots', 'table_hash', 'maintain']
 
 # %% ../../nbs/04_lake.ipynb #c002
 import re
@@ -357,6 +357,20 @@ def append(
     con.raw_sql(f'INSERT INTO lake."{schema}"."{short}" BY NAME {_query(con, rows)}')
 
 # %% ../../nbs/04_lake.ipynb #c036
+def delete_rows(
+    con: Backend,  # a writer, inside `commit`
+    name: str,  # e.g. curated.contact
+    keys: ir.Table,  # with the columns of the key
+    key: tuple[str, ...] = (),  # default: as in the schema
+) -> None:
+    "Take out the rows with these keys."
+    (schema, short), key = name.split("."), key or table_spec(name).key
+    if count(con, materialise(con, "beejan_keys", keys.select(*key))):
+        columns = ", ".join(f'"{k}"' for k in key)
+        con.raw_sql(f'DELETE FROM lake."{schema}"."{short}" WHERE ({columns}) IN (FROM beejan_keys)')
+    con.raw_sql("DROP TABLE beejan_keys")
+
+
 def replace_rows(
     con: Backend,  # a writer, inside `commit`
     name: str,  # e.g. curated.contact
@@ -365,14 +379,27 @@ def replace_rows(
     key: tuple[str, ...] = (),  # default: as in the schema
 ) -> None:
     "Put `rows` in place of those with the same key."
-    schema, short = name.split(".")
     key = key or table_spec(name).key
     keys = rows.select(*key)
-    materialise(con, "beejan_keys", keys if gone is None else ibis.union(keys, gone.select(*key)))
-    columns = ", ".join(f'"{k}"' for k in key)
-    con.raw_sql(f'DELETE FROM lake."{schema}"."{short}" WHERE ({columns}) IN (FROM beejan_keys)')
+    delete_rows(con, name, keys if gone is None else ibis.union(keys, gone.select(*key)), key)
     append(con, name, rows)
-    con.raw_sql("DROP TABLE beejan_keys")
+
+# %% ../../nbs/04_lake.ipynb #n9ca0ae8
+def refresh_rows(
+    con: Backend,  # a writer, inside `commit`
+    name: str,  # a table of the schema, e.g. curated.case
+    rows: ir.Table,  # the new state
+    within: ir.Table,  # keys: of rows that were made anew; what is not among `rows` goes
+) -> tuple[ir.Table, ir.Table]:  # the rows that are new or different; the keys that went or are different
+    "Bring some rows of a table up to date; what stays the same is not written."
+    short, key = name.split(".")[1], table_spec(name).key
+    held = materialise(con, f"beejan_held_{short}", table(con, name).semi_join(within, key))
+    new = materialise(con, f"beejan_new_{short}", fit(rows, name).difference(fit(held, name)))
+    gone = ibis.union(held.semi_join(new, key).select(*key), held.anti_join(rows, key).select(*key))
+    gone = materialise(con, f"beejan_gone_{short}", gone)
+    delete_rows(con, name, gone)
+    append(con, name, new)
+    return new, gone
 
 # %% ../../nbs/04_lake.ipynb #c038
 def _alike(con: Backend, name: str, rows: ir.Table) -> bool:  # whether a table has these columns

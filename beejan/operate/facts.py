@@ -17,7 +17,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from ..core.errors import LakeError, NotFoundError
-from ..core.lake import collect, materialise, overwrite, remembered, replace_rows, table
+from ..core.lake import append, collect, delete_rows, materialise, overwrite, remembered, replace_rows, table
 from ..core.settings import Settings
 from ..core.sources import Source
 from ..model import marts
@@ -61,12 +61,18 @@ def _whole(con: Backend, settings: Settings) -> None:
 def _rows(con: Backend, settings: Settings, linked: Linking, touched: ir.Table) -> None:
     assert linked.contact is not None
     zone, contact = settings.operator.time_zone, marts.in_cases(linked.contact, linked.member)
-    replace_rows(con, "curated.customer", customers(contact), gone=touched.filter(_.customer_key.notnull()))
-    link = table(con, "curated.duplicate_link").semi_join(linked.contact, "contact_id")
-    fact, case = marts.fact_contact(contact, link, zone), marts.fact_case(linked.case, zone)
-    fact, case = materialise(con, "beejan_fact_contact", fact), materialise(con, "beejan_fact_case", case)
-    replace_rows(con, "mart.fact_contact", fact, key=("contact_id",))
-    replace_rows(con, "mart.fact_case", case, gone=linked.before, key=("case_id",))
+    changed = ibis.union(touched.select("contact_id"), linked.moved.select("contact_id"))
+    changed = materialise(con, "beejan_changed", changed.distinct())
+    some = contact.semi_join(changed, "contact_id")
+    known = ibis.union(some.select("customer_key"), touched.select("customer_key")).filter(_.customer_key.notnull())
+    replace_rows(con, "curated.customer", customers(contact.semi_join(known, "customer_key")), gone=known)
+    link = table(con, "curated.duplicate_link").semi_join(changed, "contact_id")
+    fact = materialise(con, "beejan_fact_contact", marts.fact_contact(some, link, zone))
+    delete_rows(con, "mart.fact_contact", linked.before.semi_join(changed, "contact_id"), key=("contact_id",))
+    append(con, "mart.fact_contact", fact)
+    case = materialise(con, "beejan_fact_case", marts.fact_case(linked.case, zone))
+    delete_rows(con, "mart.fact_case", linked.gone, key=("case_id",))
+    append(con, "mart.fact_case", case)
 
 # %% ../../nbs/62b_facts.ipynb #c015
 PIECES = 48  # files of facts; with more, they are made whole

@@ -7,6 +7,7 @@ __all__ = ['TRIM_S', 'BATCH', 'BATCHES', 'Line', 'let_go', 'opened', 'take', 'ta
 
 # %% ../../nbs/64c_follow.ipynb #c002
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -104,7 +105,15 @@ def take_all(
             break
     return total
 
-# %% ../../nbs/64c_follow.ipynb #c008
+# %% ../../nbs/64c_follow.ipynb #n3965409
+def _ready(lake: Lake, con: Backend) -> None:  # for many small transforms
+    transform(lake, con=con)  # what landed before; and every mart anew, by the settings of today
+    con.raw_sql("SET threads = 1")  # a few thousand rows are done sooner, and leave the other processors alone
+    sys.setswitchinterval(
+        0.0005
+    )  # DuckDB asks for Python's lock at every step, and redaction beside it holds that lock
+
+# %% ../../nbs/64c_follow.ipynb #n9ffdba5
 def follow(
     settings: Settings,  # of the workspace
     stop: threading.Event,  # set: finish what is in hand and return
@@ -118,8 +127,7 @@ def follow(
     con = writer(lake)
     try:
         with kept_open(lake):
-            transform(lake, con=con)  # what landed before; and every mart anew, by the settings of today
-            con.raw_sql("SET threads = 1")  # a few thousand rows are done sooner, and leave the other processors alone
+            _ready(lake, con)
             while not stop.is_set():
                 landed = sum(take_all(settings, lake, con, line, say) for line in lines)
                 total += landed
