@@ -88,7 +88,7 @@ def exact(lake: Lake, con: Any, session: Any) -> dict[str, Any]:
 
 
 def understood(settings: Settings, con: Any, session: Any) -> list[str]:
-    """The columns that Spark finds in the expression of a source whose clocks change twice a year; the deepest there is."""
+    """The columns that Spark finds in the deepest expression there is: of a source whose clocks change twice a year."""
     source = Path(__file__).resolve().parent.parent / "pipelines/sources/nyc311.toml"
     records = spark_table(session, [], lake_table(con, "raw.record").schema())
     return list(on_spark(session, conform(records, load_source(source), b"k" * 32, "US")).columns)
