@@ -4,8 +4,10 @@ import json
 import re
 import socket
 import threading
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
+import pandas as pd
 import pytest
 import schemathesis
 import uvicorn
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
+from ibis import _
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 from starlette.websockets import WebSocketDisconnect
@@ -22,7 +25,7 @@ from beejan.commands.users import user
 from beejan.core.lake import Lake, reader, table, writer
 from beejan.core.settings import load_settings
 from beejan.core.sources import load_sources
-from beejan.govern.access import ROLES, TRIES, Who, add_key, add_person, lock_person, session_of, sign_in
+from beejan.govern.access import ROLES, TRIES, Who, add_key, add_person, lock_person, session_of, sign_in, visibility
 from beejan.govern.audit import audit
 from beejan.land.landing import land_source
 from beejan.land.synth import synthesise
@@ -30,8 +33,12 @@ from beejan.model.metrics import measures
 from beejan.operate.transform import transform
 from beejan.operate.workspace import make_workspace
 from beejan.serve.app import create_app
+from beejan.serve.basis import basis
+from beejan.serve.desk import Desk, look, sight
+from beejan.serve.filters import Choice
 from beejan.serve.guard import COOKIE, RULES, rule_of
 from beejan.serve.pages import PAGES
+from beejan.serve.panels import hour_frame
 from beejan.serve.sqlroom import ask_sql
 
 PASSWORD = "a long enough one"
@@ -277,6 +284,32 @@ def test_page_api_export_and_sql_give_a_role_the_same_rows(busy):
         told[role] = {n: len(rows ^ (dated if n == "page" or "csv" in n else meant)) for n, rows in answers.items()}
         assert bool(meant) == ("rows" in acts)
     assert {role: {how: n for how, n in of.items() if n} for role, of in told.items() if any(of.values())} == {}
+
+
+@pytest.mark.parametrize("role", ["manager", "analyst", "engineer"])
+def test_nothing_that_is_counted_tells_a_limited_role_of_more(busy, role):
+    """Sums of days and hours are those of the contacts it sees; a report, which counts all, is shut."""
+    who, limited = Who(role, role), role in busy.roles
+    seen = {"manager": {"channel": ["sms"]}, "analyst": {"state": ["unknown", "NG-LA"]}}.get(role, {})
+    desk = Desk(busy, visibility(busy))
+    view = look(desk, who)
+    fact = table(desk.con(), "mart.fact_contact").select("channel", "state", "local_date", "local_hour").execute()
+    for column, values in seen.items():
+        fact = fact[fact[column].isin(values)]
+    base = basis(view, Choice(days=90), datetime.now(UTC))
+    inside = fact[fact.local_hour.notna() & (fact.local_date >= pd.Timestamp(base.period.first))]
+    full = inside[inside.local_date < pd.Timestamp(base.period.first + timedelta(days=base.period.full))]
+    assert hour_frame(base)["contacts"].sum() == len(full) > 0
+    assert view.ask(sight(view, "mart.rollup_daily").agg(n=_.contacts.sum())).n[0] == len(fact)
+    hours = view.ask(sight(view, "mart.rollup_hourly").agg(n=_.contacts.sum().fill_null(0))).n[0]
+    assert hours == (0 if "state" in seen else fact.local_hour.notna().sum())
+    desk.close()
+    (busy.folder("reports") / "index.html").write_text("all contacts")
+    with TestClient(
+        create_app(busy), base_url="http://desk", cookies={COOKIE: sign_in(busy, role, PASSWORD)}
+    ) as client:
+        assert client.get("/reports/").status_code == (403 if limited else 200)
+        assert ("/reports/" in client.get("/account").text) is not limited
 
 
 def test_the_openapi_lists_every_rest_route(app, settings):

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from ..core.settings import Settings
-from ..govern.access import LONGEST, people, session_of, sign_in, sign_out, visibility
+from ..govern.access import LONGEST, limits, people, session_of, sign_in, sign_out, visibility
 from ..govern.audit import note
 from .api import add_problems, api_router, problem
 from .guard import COOKIE, Guard
@@ -89,6 +89,7 @@ def add_account(
             role=who.role.replace("_", " "),
             csrf=who.csrf,
             sql=who.may("sql"),
+            reports=(settings.folder("reports") / "index.html").exists() and not limits(settings, who.role),
         )
 
     @app.post("/sign-out", include_in_schema=False)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..core.settings import Settings
-from ..govern.access import Who, key_of, session_of
+from ..govern.access import Who, key_of, limits, session_of
 from ..govern.audit import note
 
 # %% ../../nbs/89_guard.ipynb #c005
@@ -27,6 +27,7 @@ class Rule:
     act: str | None  # of govern.access.ROLES; None = everybody
     methods: frozenset[str] = frozenset({"GET", "HEAD"})
     exact: bool = False  # the prefix is the whole path
+    whole: bool = False  # it tells of all contacts: shut for a role that sees some of them
 
 # %% ../../nbs/89_guard.ipynb #c006
 WRITES = frozenset({"POST"})
@@ -46,7 +47,7 @@ RULES: tuple[Rule, ...] = (
     Rule("/explore/contacts.csv", "export", exact=True),
     Rule("/topics", "look"),
     Rule("/pipe", "look"),
-    Rule("/reports", "look"),
+    Rule("/reports", "look", whole=True),
     Rule("/v1/openapi.json", "look", exact=True),
     Rule("/v1/metrics", "look"),
     Rule("/v1/trends", "look"),
@@ -125,6 +126,7 @@ def verdict(
     who: Who | None,  # who sent it
     headers: dict[str, str],  # names in small letters
     rules: Iterable[Rule] = RULES,  # the table
+    limited: bool = False,  # the role sees some contacts only
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:  # the refusal: status, headers, body; None = come in
     "Whether a request may pass."
     method = scope.get("method", "GET")
@@ -135,8 +137,10 @@ def verdict(
         return _problem(405, f"{method} is not possible here", f"Use {' or '.join(sorted(rule.methods))}")
     if (scope["type"] == "websocket" or method not in ("GET", "HEAD")) and not own_page(headers):
         return _problem(403, "The request comes from a page elsewhere", "Use the pages of this address")
-    if rule.act is None or (who is not None and who.may(rule.act)):
+    if rule.act is None or (who is not None and who.may(rule.act) and not (rule.whole and limited)):
         return None
+    if who is not None and who.may(rule.act):
+        return _problem(403, f"Reports count all contacts; the role {who.role} sees some", "The pages count those")
     if who is not None:
         return _problem(403, f"The role {who.role} may not do this", f"Ask for a role that may `{rule.act}`")
     if "text/html" in headers.get("accept", "") and method in ("GET", "HEAD"):
@@ -164,7 +168,8 @@ class Guard:
             return await self.app(scope, receive, send)
         headers = _headers(scope)
         who = who_asks(self.settings, headers)
-        refusal = verdict(scope, who, headers)
+        limited = who is not None and bool(limits(self.settings, who.role))
+        refusal = verdict(scope, who, headers, limited=limited)
         if refusal is None:
             scope.setdefault("state", {})["who"] = who
             if who is not None and (rule_of(scope["path"]) or RULES[0]).act == "export":

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LENS_WORDS', 'QUIET', 'END', 'SPOKEN', 'lens_counts', 'trend_panel', 'trend_words', 'by_lens', 'Field', 'no_values',
-           'field_told', 'field_panel', 'field_words', 'movers_panel', 'movers_facts', 'mover_row', 'week_panel']
+           'field_told', 'field_panel', 'field_words', 'movers_panel', 'movers_facts', 'mover_row', 'hour_frame',
+           'week_panel']
 
 # %% ../../nbs/86e_panels.ipynb #c002
 from collections.abc import Callable, Mapping
@@ -242,20 +243,32 @@ def mover_row(
     spans["band"] = (place(-r.chance), round(place(r.chance) - place(-r.chance), 2))
     return spans | {"label": r.label, "more": more, "change": charts.change_column(move), "sure": r.sure, "tip": tip}
 
-# %% ../../nbs/86e_panels.ipynb #c027
+# %% ../../nbs/86e_panels.ipynb #n4d57977
+def hour_frame(
+    base: Basis,  # what the page starts from
+) -> pd.DataFrame:  # weekday (0 = Monday), hour, contacts
+    "Contacts by weekday and hour, of the hourly rollup, or of the contacts where it cannot say or may not."
+    c, period = base.choice, base.period
+    finer = any(field in ("state", "source") for field, _code in c.wanted | c.unwanted)
+    hourly, fact = sight(base.view, "mart.rollup_hourly"), sight(base.view, "mart.fact_contact", counted=True)
+    asked = [] if finer or hourly is None else [meant(hourly, c, bound=True)]
+    if fact is not None:
+        inside = fact.filter(_.local_date.between(period.first, period.until), _.local_hour.notnull())
+        asked.append(meant(inside, c, bound=True).mutate(contacts=1))
+    found = pd.DataFrame({"weekday": [], "hour": [], "contacts": []})
+    for rows in asked:
+        counted = rows.group_by("local_hour").agg(contacts=_.contacts.sum())
+        found = base.view.ask(counted, questions.hour_counts, period)
+        if len(found):
+            break
+    return found
+
+# %% ../../nbs/86e_panels.ipynb #nd5d3e75
 def week_panel(
     base: Basis,  # what the page starts from
 ) -> str:  # HTML
     "When: contacts per hour of the week, local time."
-    c, hourly = base.choice, sight(base.view, "mart.rollup_hourly")
-    why = address_of(c, why="contacts")
-    if any(field in ("state", "source") for field, _code in c.wanted | c.unwanted) or hourly is None:
-        text = "Hours are counted by channel and category only."
-        todo = "Drop the filters by state and source to see them."
-        chart = charts.nothing("week", "No hours for this choice", text, todo)
-        return draw("week", drawings.framed(chart, "When", why, full=True))
-    rows = meant(hourly, c, bound=True).group_by("local_hour").agg(contacts=_.contacts.sum())
-    hours = base.view.ask(rows, questions.hour_counts, base.period)
+    why, hours = address_of(base.choice, why="contacts"), hour_frame(base)
     if not hours["contacts"].sum() or not base.period.full:
         text = "No contact in these days has a time of day, or no day is over yet."
         chart = charts.nothing("week", "No hour of the day is known", text, "Declare the time formats of the source.")

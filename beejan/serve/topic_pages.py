@@ -33,10 +33,13 @@ NEW = timedelta(days=28)  # a topic whose first contact is younger is new
 def topics_of(
     view: View,  # whose sight
 ) -> pd.DataFrame:  # active topics by id; empty: none was found yet
-    "The topics that are alive."
-    table = sight(view, "curated.topic")
-    found = view.ask(table.filter(table.status == "active")) if table is not None else pd.DataFrame()
-    return found.set_index("topic_id") if len(found) else found
+    "The topics that are alive and have a contact that the reader may count."
+    table, rollup = sight(view, "curated.topic"), sight(view, "mart.rollup_topic_daily")
+    if table is None or rollup is None:
+        return pd.DataFrame()
+    counted = set(view.ask(rollup.select("topic_id").distinct())["topic_id"])
+    found = view.ask(table.filter(table.status == "active"))
+    return found[found["topic_id"].isin(counted)].set_index("topic_id")
 
 
 def topic_moves(
@@ -125,15 +128,16 @@ def topic_cells(
 ) -> list[Any]:
     "One topic as the list shows it."
     about = base.names["category_code"].get(topic.category_code) or words(topic.category_code)
+    share = "" if pd.isna(topic.category_share) else f", {percent(topic.category_share)}"
     first = topic.first_contact_at
     fresh = not pd.isna(first) and base.now - first < NEW
     mark = {"mark": ("good", "new")} if fresh else ""
-    seen = moment_words(first, base.zone, base.now)
+    seen = "" if pd.isna(first) else moment_words(first, base.zone, base.now)
     terms = ", ".join(list(topic.terms)[:6])
     return [
         topic.label,
         terms,
-        f"{about}, {percent(topic.category_share)}",
+        about + share,
         seen,
         thousands(move.contacts),
         change_column(move),
