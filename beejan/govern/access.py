@@ -284,13 +284,13 @@ def visibility(
         columns = set(t.columns)
         if who is None or (columns & RECORDS and not counted and not who.may("rows")):
             return t.filter(ibis.literal(False))
-        hidden, sees = {c for c, act in GUARDED.items() if not who.may(act)}, limits(settings, who.role)
+        shut, sees = {c for c, act in GUARDED.items() if not who.may(act)}, limits(settings, who.role)
         for column, values in sees.items():
             if column in columns:
                 t = t.filter(t[column].fill_null(UNKNOWN).isin(values))
             elif columns & (RECORDS | COUNTS):
                 t = t.filter(ibis.literal(False))
-        hidden = sorted(columns & (hidden | (set() if columns >= sees.keys() else OVERALL)))
+        hidden = sorted(columns & (shut if columns >= sees.keys() else shut | OVERALL))
         return t.mutate(**{c: ibis.null(t[c].type()) for c in hidden}) if hidden else t
 
     return visible
