@@ -16,7 +16,7 @@ import pyarrow as pa
 from ibis import _
 from ibis.backends.duckdb import Backend
 
-from ..core.lake import collect, materialise, remembered, table
+from ..core.lake import collect, engine, materialise, remembered, table
 from ..core.settings import Settings
 from ..core.sources import Source
 from .models import promoted
@@ -30,8 +30,7 @@ from ..understand.taxonomy import prefer_declared
 # %% ../../nbs/62c_reading.ipynb #c005
 @cache
 def _desk() -> Backend:  # an engine without a lake: what it reads and writes is in memory
-    con = ibis.duckdb.connect(preserve_insertion_order=False)
-    con.raw_sql("SET enable_progress_bar = false")  # it would draw into the output of a command
+    con = engine()
     con.raw_sql(
         "SET disabled_optimizers = 'expression_rewriter'"
     )  # half the planning of many rules; finds nothing there
