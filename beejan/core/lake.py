@@ -36,7 +36,7 @@ from .settings import Settings
 def engine(
     **config: Any,  # DuckDB's settings, e.g. threads, memory_limit
 ) -> Backend:  # in memory; no lake is attached
-    "DuckDB as all of Beejan uses it."
+    "DuckDB for tables: rows come in any order, and no progress bar is drawn."
     con = ibis.duckdb.connect(":memory:", preserve_insertion_order=False, **config)
     if con.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
         con.raw_sql("SET enable_progress_bar = false")

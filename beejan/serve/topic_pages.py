@@ -111,9 +111,9 @@ def time_panel(
         return no_topics("Over time", "trend")
     p = base.period
     last = p.first + timedelta(days=max(p.full, 1) - 1)
-    wide = split(counts, p.first, last)
+    wide = split(counts, p.first, last).drop(columns="", errors="ignore")  # all others together dwarf each one
     title = f"{thousands(counts['contacts'].sum())} contacts fell into {counts['code'].nunique()} topics"
-    sub = f"Contacts a day by topic, {dates_in_words(p.first, last)}"
+    sub = f"Contacts a day, {dates_in_words(p.first, last)}; the largest topics: {len(wide.columns)} of {len(found)}"
     told = {"key": "trend", "heading": "Over time", "title": title, "subtitle": sub, "full": True, "why": ""}
     return draw("trend", told | {"lines": lines(wide, dict(found["label"]), lambda code: "")})
 
