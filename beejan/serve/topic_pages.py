@@ -59,13 +59,13 @@ def topic_moves(
 
 # %% ../../nbs/87b_topics.ipynb #c010
 def no_topics(
-    heading: str,  # of the panel
-    key: str,  # of the panel
+    found: bool = False,  # there are some, but not in these days
 ) -> str:  # HTML
-    "Nothing was found yet, and what to do."
-    todo = "Run beejan run discover; it needs a few hundred contacts with redacted text."
-    told = {"empty": "No topic was found yet.", "todo": todo}
-    return listing(key, heading, "Topics are not known yet", (), [], full=True, **told)
+    "Why no topic is drawn, and what to do."
+    none = {"empty": "No topic was found yet.", "todo": "Run beejan run discover; it needs a few hundred contacts."}
+    here = {"empty": "No contact of these days is in a topic.", "todo": "Choose other days, or drop a filter."}
+    title = "No topic in these days" if found else "Topics are not known yet"
+    return listing("trend", "Over time", title, (), [], full=True, **(here if found else none))
 
 # %% ../../nbs/87b_topics.ipynb #c012
 def largest_panel(
@@ -74,7 +74,7 @@ def largest_panel(
     "Which topics are large."
     found, moved = topics_of(base.view), topic_moves(base)
     if found.empty or not moved:
-        return no_topics("Topics", "largest")
+        return ""
     rows = ranked(moved, dict(found["label"]) | {"unknown": "In no topic"})
     known = sum(m.contacts for code, m in moved.items() if code != "unknown")
     first = rows.iloc[0]
@@ -108,7 +108,7 @@ def time_panel(
         else pd.DataFrame()
     )
     if counts.empty:
-        return no_topics("Over time", "trend")
+        return no_topics(found=len(found) > 0)
     p = base.period
     last = p.first + timedelta(days=max(p.full, 1) - 1)
     wide = split(counts, p.first, last).drop(columns="", errors="ignore")  # all others together dwarf each one
@@ -151,7 +151,7 @@ def terms_panel(
     "What the topics are made of."
     found, moved = topics_of(base.view), topic_moves(base)
     if found.empty:
-        return no_topics("What they are made of", "terms")
+        return ""
     sizes = [moved.get(str(code), Move()).contacts for code in found.index]
     order = found.assign(size=sizes).sort_values("size", ascending=False)
     cells = [topic_cells(base, row, moved.get(str(row.Index), Move())) for row in order.itertuples()]
